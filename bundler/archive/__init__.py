@@ -1,0 +1,1 @@
+"""Archives: wheels and files become entries, entries become a zip."""

@@ -1,0 +1,93 @@
+"""Files that appear under their final name only when they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bundler.errors import BuildError, BundlerError, UsageError
+
+
+def fault(error: OSError, path: Path) -> BundlerError:
+    """The error to show for ``error``, met while writing ``path``."""
+    if error.errno == 28:
+        return BuildError(
+            f"No space left on the device that holds {path.parent}.",
+            "Nothing was written under the final name.",
+            "Free some space, or choose another place (-o for output, BUNDLE_CACHE for the cache).",
+        )
+    if isinstance(error, PermissionError) or error.errno == 30:
+        return UsageError(
+            f"{path.parent} is not writable.",
+            f"Expected to write {path.name} there.",
+            "Change its permissions or choose another place with -o.",
+        )
+    return BuildError(f"{path} could not be written: {error.strerror or error}.")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it there when the block ends well.
+
+    Whatever ends the block early (an error, Ctrl-C) leaves ``path`` as it was and removes the
+    temporary file. Raises UsageError or BuildError when the folder cannot take the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise fault(error, path) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise fault(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """As `whole_file`, for a folder; if another process was first, its folder is kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise fault(error, path) from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    except OSError as error:
+        raise fault(error, path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        if hasattr(hashlib, "file_digest"):
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
