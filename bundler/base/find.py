@@ -1,0 +1,127 @@
+"""Which Python goes into venv.zip, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bundler.base.host import find_host, host_base, no_host
+from bundler.base.model import Base, BaseOptions
+from bundler.base.standalone import cached_standalone, recent_failure, standalone_base
+from bundler.errors import BuildError, UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from bundler.cache import Cache
+    from bundler.progress import Progress
+    from bundler.target import Target
+
+KINDS = ("auto", "standalone", "host", "manylinux", "conda")
+
+
+def find_base(
+    kind: str,
+    target: Target,
+    cache: Cache,
+    progress: Progress,
+    *,
+    strict: bool = False,
+    options: BaseOptions | None = None,
+) -> Base:
+    """The relocatable Python for ``target`` of the given kind (`KINDS`).
+
+    ``auto`` takes a standalone Python that is already in the cache, else one of this machine
+    whose glibc fits the platform tag, else downloads a standalone one, else takes one of this
+    machine with a warning. What was taken and why is noted on ``progress`` and in the result.
+
+    Raises UsageError for an unknown kind, BuildError when there is no such Python, and with
+    ``strict`` VerificationError when it needs a newer glibc than the platform tag promises;
+    without, that is a warning.
+    """
+    options = options or BaseOptions()
+    if kind == "auto" and (options.from_prefix or options.environment):
+        kind = "conda"
+    base = _found(kind, target, cache, progress, options)
+    progress.note(f"Base: {base.reason}")
+    if not base.fits(target):
+        error = too_new(base, target)
+        if strict:
+            raise error
+        progress.warn(str(error))
+    return base
+
+
+def too_new(base: Base, target: Target) -> VerificationError:
+    """The error for a base that needs a newer glibc than ``target`` promises."""
+    major, minor = base.glibc
+    return VerificationError(
+        f"Python {base.python_version} ({base.kind}) needs {base.glibc_need}.",
+        f"{target.platform} promises {'.'.join(map(str, target.glibc))}: on an older machine it "
+        "does not start.",
+        f"Take --base standalone, or --platform manylinux_{major}_{minor}_{target.architecture} "
+        "if the service's machines have that.",
+    )
+
+
+def _found(
+    kind: str, target: Target, cache: Cache, progress: Progress, options: BaseOptions
+) -> Base:
+    if kind == "auto":
+        return _automatic(target, cache, progress, options)
+    if kind == "standalone":
+        return standalone_base(target, cache, progress, offline=options.offline)
+    if kind == "host":
+        found = find_host(target)
+        if found is None:
+            raise no_host(target)
+        return host_base(found, target, cache, progress)
+    if kind == "manylinux":
+        from bundler.base.manylinux import manylinux_base
+
+        return manylinux_base(target, cache, progress, options.image)
+    if kind == "conda":
+        from bundler.base.conda import conda_base, prefix_base
+
+        if options.from_prefix is not None:
+            return prefix_base(options.from_prefix, target, cache, progress)
+        return conda_base(
+            target,
+            cache,
+            progress,
+            environment=options.environment,
+            channels=options.channels,
+            lock=options.lock,
+            offline=options.offline,
+        )
+    raise UsageError(
+        f"'{kind}' is not a kind of base.",
+        f"Known: {', '.join(KINDS)}.",
+        "Choose one of these with --base or venv.base.",
+    )
+
+
+def _automatic(target: Target, cache: Cache, progress: Progress, options: BaseOptions) -> Base:
+    if (cached := cached_standalone(target, cache)) is not None:
+        return cached
+    found = find_host(target)
+    host = host_base(found, target, cache, progress) if found else None
+    if host is not None and host.fits(target):
+        return _because(host, f"its glibc fits {target.platform}")
+    cause = "nothing may be downloaded" if options.offline else recent_failure(target, cache)
+    if cause is None:
+        try:
+            return standalone_base(target, cache, progress)
+        except BuildError as error:
+            cause = error.expected
+    if host is None:
+        raise BuildError(
+            f"No Python {target.python} for {target.architecture}: none is on this machine, and "
+            "the standalone one could not be installed.",
+            cause,
+            "Set UV_PYTHON_INSTALL_MIRROR to a mirror you can reach, install that Python, or use "
+            "--base conda.",
+        )
+    return _because(host, f"no standalone Python: {cause}")
+
+
+def _because(base: Base, why: str) -> Base:
+    return replace(base, reason=f"{base.reason}; {why}")

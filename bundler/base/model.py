@@ -1,0 +1,82 @@
+"""A relocatable Python, and what a person may say about where to take it from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.verify.elf import GlibcNeed
+
+if TYPE_CHECKING:
+    from bundler.archive.entry import Entry
+    from bundler.target import Target
+
+
+@dataclass(frozen=True)
+class Base:
+    """A relocatable Python prefix as archive entries, with names relative to the prefix.
+
+    ``kind`` is ``standalone``, ``host``, ``manylinux`` or ``conda``; ``reason`` says for people
+    which Python it is and why it was taken (it may name folders of this machine: not for
+    archives). ``executable`` and ``site_packages`` are names relative to the prefix. ``glibc`` is
+    the newest version that a file of it needs, ``glibc_need`` the file and symbol that do.
+    ``distributions`` are the (normalized name, version) of the Python distributions it holds;
+    ``requirements`` those that its environment file wants from the package index on top.
+    """
+
+    kind: str
+    reason: str
+    python_version: str
+    entries: tuple[Entry, ...]
+    site_packages: str
+    executable: str
+    glibc_need: GlibcNeed = field(default_factory=GlibcNeed)
+    distributions: tuple[tuple[str, str], ...] = ()
+    requirements: tuple[str, ...] = ()
+
+    @property
+    def glibc(self) -> tuple[int, int]:
+        """The newest glibc needed, (major, minor)."""
+        return self.glibc_need.version
+
+    def fits(self, target: Target) -> bool:
+        """Whether the glibc that the platform tag of ``target`` promises is new enough."""
+        return self.glibc <= target.glibc
+
+
+@dataclass(frozen=True)
+class BaseOptions:
+    """Choices that only some kinds of base take.
+
+    ``environment`` is an environment.yml, ``channels`` come before its own, ``lock`` is where the
+    solved conda packages are kept, ``from_prefix`` an existing conda environment, ``image`` a
+    container image with ``/opt/python``; ``offline`` allows no network at all.
+    """
+
+    environment: Path | None = None
+    channels: tuple[str, ...] = ()
+    lock: Path | None = None
+    from_prefix: Path | None = None
+    image: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A CPython installation on disk.
+
+    ``version`` is full ("3.11.7"). ``sysroot`` is the root of the file system that its shared
+    libraries are looked up in: "/" or the unpacked tree of an image.
+    """
+
+    prefix: Path
+    executable: Path
+    stdlib: Path
+    version: str
+    sysroot: Path = Path("/")
+
+    @property
+    def minor(self) -> str:
+        """The minor version, such as "3.11"."""
+        return ".".join(self.version.split(".")[:2])

@@ -1,0 +1,125 @@
+"""python-build-standalone, downloaded by uv: it needs glibc 2.17 and runs from any folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uv import find_uv_bin
+
+from bundler.base.model import Base, Interpreter
+from bundler.base.prefix import relocatable
+from bundler.base.store import Made, keep, key_of, load
+from bundler.errors import BuildError
+from bundler.files import whole_file
+from bundler.process import run
+
+if TYPE_CHECKING:
+    from bundler.cache import Cache
+    from bundler.progress import Progress
+    from bundler.target import Target
+
+_REMEMBERED_SECONDS = 3600
+
+
+def cached_standalone(target: Target, cache: Cache) -> Base | None:
+    """The standalone base for ``target`` if an earlier run downloaded it."""
+    return load(cache, _identity(target), "standalone", "standalone Python, from the cache")
+
+
+def standalone_base(
+    target: Target, cache: Cache, progress: Progress, *, offline: bool = False
+) -> Base:
+    """The standalone base for ``target``, downloaded by ``uv python install`` if need be.
+
+    uv takes its mirror (UV_PYTHON_INSTALL_MIRROR), its list of downloads
+    (UV_PYTHON_DOWNLOADS_JSON_URL), proxies and certificates from the environment, and checks the
+    hash. Raises BuildError when there is no such download or it fails; `recent_failure` then
+    tells of it for an hour.
+    """
+    request = f"cpython-{target.python}-linux-{target.architecture}-gnu"
+
+    def make(staging: Path) -> Made:
+        if offline:
+            raise _failed(target, "Nothing may be downloaded (--offline) and it is not cached.")
+        folder = staging / "installed"
+        with progress.task(f"Downloading {request}"):
+            finished = run(
+                [
+                    find_uv_bin(), "python", "install", "--no-bin", "--no-config",
+                    "--install-dir", folder, request,
+                ],
+                env={"UV_PYTHON_DOWNLOADS": "automatic", "NO_COLOR": "1"},
+            )  # fmt: skip
+        if finished.returncode:
+            error = _failed(target, _cause(finished.stderr))
+            _remember(target, cache, error.expected)
+            raise error
+        python = _installed(folder, target)
+        with progress.task(f"Slimming Python {python.version}"):
+            owner = f"Python {python.version} (standalone)"
+            prefix = relocatable(python, target.architecture, staging / "changed", owner)
+        return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
+
+    base = keep(cache, _identity(target), "standalone", "standalone Python", progress, make)
+    _failure_file(target, cache).unlink(missing_ok=True)
+    return base
+
+
+def recent_failure(target: Target, cache: Cache) -> str | None:
+    """Why a download for ``target`` failed within the last hour; None if none did."""
+    path = _failure_file(target, cache)
+    try:
+        age = time.time() - path.stat().st_mtime
+        return path.read_text(encoding="utf-8") if 0 <= age < _REMEMBERED_SECONDS else None
+    except OSError:
+        return None
+
+
+def _identity(target: Target) -> str:
+    return key_of("standalone", target.python, target.architecture)
+
+
+def _failure_file(target: Target, cache: Cache) -> Path:
+    # Another mirror is another try.
+    source = [
+        os.environ.get(name, "")
+        for name in ("UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL")
+    ]
+    return cache.path("base", key_of("failure", target.python, target.architecture, source), "why")
+
+
+def _remember(target: Target, cache: Cache, cause: str) -> None:
+    with whole_file(_failure_file(target, cache)) as path:
+        path.write_text(cause, encoding="utf-8")
+
+
+def _failed(target: Target, cause: str) -> BuildError:
+    return BuildError(
+        f"Standalone Python {target.python} for {target.architecture} could not be installed.",
+        cause,
+        "Set UV_PYTHON_INSTALL_MIRROR to a mirror you can reach, or take a Python of this "
+        "machine with --base host.",
+    )
+
+
+def _cause(stderr: str) -> str:
+    """The innermost cause of uv's error, which it prints last, on one line."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith(("error:", "Caused by:"))]
+    shown = [causes[0], causes[-1]] if len(causes) > 1 else causes or lines[-1:]
+    cleaned = [re.sub(r"^(error|Caused by):\s*", "", line) for line in shown]
+    return "uv: " + ": ".join(cleaned) if cleaned else "uv printed nothing."
+
+
+def _installed(folder: Path, target: Target) -> Interpreter:
+    for path in sorted(folder.glob("cpython-*")):
+        match = re.match(r"cpython-(\d+\.\d+\.\d+)", path.name)
+        if match and not path.is_symlink():
+            minor = target.python_minor
+            executable = (path / "bin" / f"python{minor}").resolve()
+            return Interpreter(path, executable, path / "lib" / f"python{minor}", match[1])
+    raise _failed(target, "uv reported success and installed nothing.")

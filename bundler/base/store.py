@@ -1,0 +1,137 @@
+"""Bases in the cache: slimmed and compressed once, spliced ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.archive.read import zip_entries
+from bundler.archive.writer import write_archive
+from bundler.base.model import Base
+from bundler.errors import BundlerError
+from bundler.files import fault, sha256_of, whole_file, whole_folder
+from bundler.verify.elf import GlibcNeed, glibc_needed
+
+if TYPE_CHECKING:
+    from bundler.archive.entry import Entry
+    from bundler.cache import Cache
+    from bundler.progress import Progress
+
+RECIPE = "1"
+"""Part of every key: to be raised when the same Python would give other bytes than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A base before it is compressed; ``sources`` are files of this machine it depends on."""
+
+    python_version: str
+    entries: Sequence[Entry]
+    site_packages: str
+    executable: str
+    distributions: tuple[tuple[str, str], ...] = ()
+    sources: tuple[Path, ...] = ()
+
+
+def key_of(*parts: object) -> str:
+    """The cache key of a base that ``parts`` (anything JSON holds) identify."""
+    return hashlib.sha256(json.dumps([RECIPE, *parts]).encode()).hexdigest()
+
+
+def load(cache: Cache, identity: str, kind: str, reason: str) -> Base | None:
+    """The base kept under ``identity``; None if there is none, it is damaged, or this machine's
+    files that it was made from have changed since.
+    """
+    try:
+        sources = json.loads(cache.path("base", identity, "sources.json").read_bytes())
+        folder = cache.path("base", _state(identity, [Path(source) for source in sources]), "base")
+        return _read(folder, kind, reason)
+    except (OSError, ValueError, KeyError, BundlerError):
+        return None
+
+
+def keep(
+    cache: Cache,
+    identity: str,
+    kind: str,
+    reason: str,
+    progress: Progress,
+    make: Callable[[Path], Made],
+) -> Base:
+    """The base kept under ``identity``, made first if need be.
+
+    ``make`` gets an empty folder for files that its entries point at. Raises what it raises, and
+    BuildError or UsageError when the cache cannot be written.
+    """
+    if (base := load(cache, identity, kind, reason)) is not None:
+        return base
+    with cache.lock(f"base-{identity[:16]}"):
+        if (base := load(cache, identity, kind, reason)) is not None:
+            return base
+        with _staging(cache) as staging:
+            made = make(staging)
+            sources = [path.absolute() for path in made.sources]
+            folder = cache.path("base", _state(identity, sources), "base")
+            shutil.rmtree(folder, ignore_errors=True)
+            with whole_folder(folder) as temporary:
+                _write(made, temporary, progress)
+        with whole_file(cache.path("base", identity, "sources.json")) as path:
+            path.write_text(json.dumps([str(source) for source in sources]))
+    return _read(folder, kind, reason)
+
+
+def _write(made: Made, folder: Path, progress: Progress) -> None:
+    archive = folder / "base.zip"
+    write_archive(made.entries, archive, progress=progress)
+    need = glibc_needed(made.entries)
+    facts = {
+        "python_version": made.python_version,
+        "site_packages": made.site_packages,
+        "executable": made.executable,
+        "distributions": made.distributions,
+        "glibc": [need.version, need.file, need.symbol],
+        "sha256": sha256_of(archive),
+    }
+    (folder / "base.json").write_text(json.dumps(facts))
+
+
+def _read(folder: Path, kind: str, reason: str) -> Base:
+    facts = json.loads((folder / "base.json").read_bytes())
+    archive = folder / "base.zip"
+    if sha256_of(archive) != facts["sha256"]:
+        raise ValueError(archive)
+    version, file, symbol = facts["glibc"]
+    owner = f"Python {facts['python_version']} ({kind})"
+    return Base(
+        kind,
+        reason,
+        facts["python_version"],
+        tuple(zip_entries(archive, owner)),
+        facts["site_packages"],
+        facts["executable"],
+        GlibcNeed((version[0], version[1]), file, symbol),
+        tuple((name, version) for name, version in facts["distributions"]),
+    )
+
+
+def _state(identity: str, sources: Sequence[Path]) -> str:
+    stats = [(path, path.stat()) for path in sources]
+    return key_of(identity, [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+
+
+@contextmanager
+def _staging(cache: Cache) -> Iterator[Path]:
+    parent = cache.root / "base"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault(error, parent) from error
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=parent) as name:
+        yield Path(name)

@@ -1,0 +1,214 @@
+"""What a shared library or executable asks of the machine that loads it (gABI, and LSB 10.7).
+
+Only the dynamic section and the version requirements are read, so a whole Python prefix takes a
+fraction of a second.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.construct.core import ConstructError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.sections import SymbolTableSection
+
+from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.errors import VerificationError
+
+MAGIC = b"\x7fELF"
+
+_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
+# Packed relative relocations: a library that has them is refused by any older loader.
+_NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
+_HIDDEN = 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class ElfInfo:
+    """The demands of one ELF file.
+
+    ``machine`` is the architecture ("x86_64", "aarch64"; else the constant of elf.h), ``needed``
+    the DT_NEEDED names, ``runpath`` the DT_RUNPATH or DT_RPATH folders, ``soname`` the DT_SONAME.
+    ``glibc`` and ``glibcxx`` are the newest GLIBC_x.y and GLIBCXX_x.y.z required (zeros if none),
+    ``symbols`` what is imported at that glibc version, ``versions`` every version required.
+    """
+
+    machine: str
+    needed: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+    soname: str = ""
+    glibc: tuple[int, int] = (0, 0)
+    glibcxx: tuple[int, int, int] = (0, 0, 0)
+    symbols: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+
+
+def read_elf(source: bytes | BinaryIO) -> ElfInfo | None:
+    """Read one file; None if it is not ELF, or is relocatable or static and so asks nothing.
+
+    Raises VerificationError if the bytes start as ELF and do not go on as one.
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    file.seek(0)
+    if file.read(4) != MAGIC:
+        return None
+    file.seek(0)
+    try:
+        return _read(ELFFile(file))
+    except (ELFError, ConstructError, struct.error, UnicodeDecodeError, ValueError) as error:
+        raise VerificationError(
+            f"An ELF file is damaged: {error}.",
+            "Expected a whole shared library or executable.",
+            "Fetch or build the package that holds it again.",
+        ) from error
+
+
+def read_elf_file(path: Path) -> ElfInfo | None:
+    """`read_elf` of a file on disk; its error names the file."""
+    with path.open("rb") as file:
+        try:
+            return read_elf(file)
+        except VerificationError as error:
+            raise _named(error, str(path)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class GlibcNeed:
+    """The newest glibc that a set of files needs, one file that needs it, and one symbol of it."""
+
+    version: tuple[int, int] = (0, 0)
+    file: str = ""
+    symbol: str = ""
+
+    def __str__(self) -> str:
+        version = ".".join(map(str, self.version))
+        return f"glibc {version} ({self.file}: {self.symbol or 'its loader'})"
+
+
+def glibc_needed(entries: Iterable[Entry]) -> GlibcNeed:
+    """The newest glibc that any of ``entries`` needs; ties go to the first name.
+
+    Raises VerificationError naming the entry that is damaged.
+    """
+    newest = GlibcNeed()
+    for name, info in elf_entries(entries):
+        if info.glibc > newest.version:
+            newest = GlibcNeed(info.glibc, name, info.symbols[0] if info.symbols else "")
+    return newest
+
+
+def elf_entries(entries: Iterable[Entry]) -> Iterator[tuple[str, ElfInfo]]:
+    """The name and demands of each dynamic ELF file among ``entries``, in order of name.
+
+    Raises VerificationError naming the entry that is damaged.
+    """
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        if entry.is_symlink or entry.size < 64:
+            continue
+        data = _content(entry)
+        if data is None:
+            continue
+        try:
+            info = read_elf(data)
+        except VerificationError as error:
+            raise _named(error, entry.name) from error
+        if info is not None:
+            yield entry.name, info
+
+
+def _content(entry: Entry) -> bytes | None:
+    """The bytes of ``entry`` if they are ELF; no more than its first bytes are read otherwise."""
+    content = entry.content
+    if isinstance(content, Inline):
+        return content.data if content.data.startswith(MAGIC) else None
+    if isinstance(content, OnDisk):
+        with content.path.open("rb") as file:
+            start = file.read(4)
+            return start + file.read() if start == MAGIC else None
+    with content.archive.open("rb") as file:
+        file.seek(content.offset)
+        if content.method == 0:
+            start = file.read(4)
+            return start + file.read(content.size - 4) if start == MAGIC else None
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        first = file.read(min(256, content.compressed_size))
+        start = inflate.decompress(first, 4)
+        if start != MAGIC:
+            return None
+        rest = file.read(content.compressed_size - len(first))
+        return start + inflate.decompress(inflate.unconsumed_tail + rest) + inflate.flush()
+
+
+def _read(elf: ELFFile) -> ElfInfo | None:
+    machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
+    dynamic: DynamicSection | None = None
+    required: GNUVerNeedSection | None = None
+    for section in elf.iter_sections():
+        if isinstance(section, DynamicSection):
+            dynamic = section
+        elif isinstance(section, GNUVerNeedSection):
+            required = section
+    if dynamic is None:
+        return None
+    needed: list[str] = []
+    runpath = soname = ""
+    for tag in dynamic.iter_tags():
+        kind = tag.entry.d_tag
+        if kind == "DT_NEEDED":
+            needed.append(tag.needed)
+        elif kind == "DT_RUNPATH" or (kind == "DT_RPATH" and not runpath):
+            runpath = tag.runpath if kind == "DT_RUNPATH" else tag.rpath
+        elif kind == "DT_SONAME":
+            soname = tag.soname
+    names: dict[int, str] = {}
+    if required is not None:
+        for _, versions in required.iter_versions():
+            names.update({version["vna_other"]: version.name for version in versions})
+    glibc = max((_glibc(name) for name in names.values()), default=(0, 0))
+    indices = {index for index, name in names.items() if _glibc(name) == glibc > (0, 0)}
+    return ElfInfo(
+        machine,
+        tuple(needed),
+        tuple(folder for folder in runpath.split(":") if folder),
+        soname,
+        glibc,
+        max((_glibcxx(name) for name in names.values()), default=(0, 0, 0)),
+        _imports(elf, indices),
+        tuple(sorted(set(names.values()))),
+    )
+
+
+def _imports(elf: ELFFile, indices: set[int]) -> tuple[str, ...]:
+    versym, symbols = elf.get_section_by_name(".gnu.version"), elf.get_section_by_name(".dynsym")
+    if not indices or versym is None or not isinstance(symbols, SymbolTableSection):
+        return ()
+    raw = versym.data()
+    order = "<" if elf.little_endian else ">"
+    numbers = struct.unpack(f"{order}{len(raw) // 2}H", raw)
+    found = [i for i, number in enumerate(numbers) if number & ~_HIDDEN in indices]
+    return tuple(sorted(symbols.get_symbol(i).name for i in found))
+
+
+def _glibc(version: str) -> tuple[int, int]:
+    if match := re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)*", version):
+        return int(match[1]), int(match[2])
+    return _NAMED_VERSIONS.get(version, (0, 0))
+
+
+def _glibcxx(version: str) -> tuple[int, int, int]:
+    match = re.fullmatch(r"GLIBCXX_(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
+
+
+def _named(error: VerificationError, name: str) -> VerificationError:
+    return VerificationError(f"{name}: {error.found}", error.expected, error.remedy)
