@@ -1,0 +1,1 @@
+"""A local Flink of the target's release, run as a managed one would be."""

@@ -1,0 +1,53 @@
+"""What a failed job says, with the Python part first."""
+
+from __future__ import annotations
+
+import re
+
+from bundler.errors import JobError
+
+_TRACEBACK = "Traceback (most recent call last):"
+_JAVA_LINE = re.compile(r"^\s*(at [\w.$/<>@]+\(|\.\.\. \d+ (more|common frames))|^Caused by: ")
+_DRIVER_LINE = re.compile(r"^.*org\.apache\.flink\.client\.python\.PythonDriver\b.*? - (.*)$")
+
+
+def python_traceback(text: str) -> str:
+    """The first Python traceback within ``text``, chained ones included; "" if there is none."""
+    _, found, rest = text.partition(_TRACEBACK)
+    if not found:
+        return ""
+    lines = [_TRACEBACK]
+    for line in rest.splitlines()[1:]:
+        if _JAVA_LINE.match(line):
+            break
+        lines.append(line.rstrip())
+    return "\n".join(lines).strip()
+
+
+def java_cause(text: str) -> str:
+    """The innermost Java exception of a stack trace, in one line."""
+    causes = [line for line in text.splitlines() if line.startswith("Caused by: ")]
+    told = (line for line in text.splitlines() if line.strip())
+    line = causes[-1].removeprefix("Caused by: ") if causes else next(told, "")
+    return line.partition(_TRACEBACK)[0].strip()[:500]
+
+
+def driver_output(log: str) -> str:
+    """What the last main() printed, out of the JobManager's log (PythonDriver logs each line)."""
+    said: list[str] = []
+    for line in log.splitlines():
+        if match := _DRIVER_LINE.match(line):
+            if "Python Process Started" in match[1]:
+                said.clear()
+            else:
+                said.append(match[1])
+    return "\n".join(said)
+
+
+def job_error(what: str, text: str, remedy: str = "") -> JobError:
+    """The error for a job that failed with ``text``, a Java stack trace, maybe with Python's."""
+    traceback = python_traceback(text)
+    cause = java_cause(text)
+    if traceback:
+        return JobError(traceback, f"{what}. In Java: {cause}" if cause else f"{what}.", remedy)
+    return JobError(f"{what}.", cause or "Flink gave no reason.", remedy)
