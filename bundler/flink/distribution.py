@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.errors import BuildError
-from bundler.fetch import fetch_release
+from bundler.release import fetch_release
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.progress import SILENT, Progress

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, JobError
-from bundler.fetch import fetch_release
+from bundler.release import fetch_release
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.process import run

@@ -1,0 +1,228 @@
+"""Locked files into the cache: concurrent, checked against their hashes, never half written.
+
+Wheels and sdists lie in the cache as the files they are, under their SHA-256. Every use reads the
+file's hash again (1.7 GB/s with the CPU's SHA instructions), so that a damaged cache is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from bundler.cache import Cache
+from bundler.errors import FetchError
+from bundler.files import sha256_of, whole_file
+from bundler.index import IndexSettings, index_settings
+from bundler.progress import SILENT, Progress, Task
+
+if TYPE_CHECKING:
+    import httpx
+
+_ATTEMPTS = 3
+_CONNECTIONS = 8
+_STALL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to have: its ``name``, SHA-256 in hexadecimal, ``size`` in bytes if known.
+
+    ``url`` is http(s) or file; ``package`` is for messages.
+    """
+
+    package: str
+    name: str
+    url: str
+    sha256: str
+    size: int | None = None
+
+
+def fetch(
+    downloads: Sequence[Download],
+    cache: Cache,
+    progress: Progress = SILENT,
+    *,
+    offline: bool = False,
+) -> list[Path]:
+    """The files of ``downloads`` in the cache, in their order.
+
+    Raises FetchError if one cannot be had, has other bytes than promised, or is not in the cache
+    when ``offline``; BuildError if a wheel that arrives is not a sound wheel.
+    """
+    places = [cache.path("wheels", item.sha256, item.name) for item in downloads]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        whole = list(pool.map(_is_whole, places, downloads))
+        missing = [
+            (item, place)
+            for item, place, ok in zip(downloads, places, whole, strict=True)
+            if not ok
+        ]
+        for item, place in missing:
+            if place.exists():
+                progress.warn(f"{item.name} in the cache is damaged; it is fetched again.")
+        remote = [item for item, _ in missing if urlsplit(item.url).scheme != "file"]
+        if offline and remote:
+            raise FetchError(
+                f"{len(remote)} files are not in the cache: "
+                f"{', '.join(item.name for item in remote[:5])}{' ...' if remote[5:] else ''}",
+                "With --offline only the cache is read.",
+                "Run once without --offline.",
+            )
+        if not missing:
+            return places
+        settings = index_settings()
+        sizes = [item.size for item, _ in missing]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        with (
+            progress.task(f"Fetching {len(missing)} files", total, "B") as task,
+            _client(settings) if remote else contextlib.nullcontext() as client,
+        ):
+            jobs = [
+                pool.submit(_fetch_one, item, place, client, settings, task)
+                for item, place in missing
+            ]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return places
+
+
+def _is_whole(place: Path, item: Download) -> bool:
+    try:
+        return sha256_of(place) == item.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _fetch_one(
+    item: Download,
+    place: Path,
+    client: httpx.Client | None,
+    settings: IndexSettings,
+    task: Task,
+) -> None:
+    with whole_file(place) as temporary:
+        if client is None or urlsplit(item.url).scheme == "file":
+            _copy(item, temporary, task)
+        else:
+            _download(item, temporary, client, settings, task)
+        found = sha256_of(temporary)
+        if found != item.sha256:
+            raise FetchError(
+                f"{item.name} has sha256 {found}.",
+                f"The lock promises {item.sha256}.",
+                "The index or a proxy serves other bytes: find out why, then `bundle lock` anew.",
+            )
+        if item.name.endswith(".whl"):
+            from bundler.archive.wheel import check_wheel
+
+            check_wheel(temporary, item.name)
+
+
+def _copy(item: Download, temporary: Path, task: Task) -> None:
+    source = Path(url2pathname(urlsplit(item.url).path))
+    try:
+        shutil.copyfile(source, temporary)
+    except FileNotFoundError as error:
+        raise FetchError(
+            f"{source} does not exist.",
+            f"The lock has {item.package} there.",
+            "Put the file back, or `bundle lock` anew.",
+        ) from error
+    task.advance(temporary.stat().st_size)
+
+
+def _download(
+    item: Download, temporary: Path, client: httpx.Client, settings: IndexSettings, task: Task
+) -> None:
+    import httpx
+
+    host = urlsplit(item.url).hostname or ""
+    credentials = settings.credentials(host)
+    for attempt in range(1, _ATTEMPTS + 1):
+        received = 0
+        try:
+            with (
+                client.stream("GET", item.url, auth=credentials) as answer,
+                temporary.open("wb") as file,
+            ):
+                answer.raise_for_status()
+                for block in answer.iter_raw(1 << 18):
+                    file.write(block)
+                    received += len(block)
+                    task.advance(len(block))
+            return
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if attempt == _ATTEMPTS or status not in (429, 500, 502, 503, 504):
+                raise FetchError(
+                    f"{host} answered {status} {error.response.reason_phrase} for {item.name}.",
+                    *_advice(status),
+                ) from error
+        except httpx.TransportError as error:
+            if attempt == _ATTEMPTS:
+                raise FetchError(
+                    f"{item.name} could not be fetched from {host}: {error}",
+                    f"{_ATTEMPTS} attempts failed.",
+                    "Check the network, HTTPS_PROXY and SSL_CERT_FILE; --offline uses the cache.",
+                ) from error
+        task.advance(-received)
+        time.sleep(attempt)
+
+
+def _advice(status: int) -> tuple[str, str]:
+    if status in (401, 403):
+        return (
+            "The index wants other credentials.",
+            "Put them into the index URL or into netrc.",
+        )
+    return ("The lock names this file.", "If the index no longer has it, `bundle lock` anew.")
+
+
+@contextlib.contextmanager
+def _client(settings: IndexSettings) -> Iterator[httpx.Client]:
+    import httpx
+
+    verify = ssl.create_default_context(
+        cafile=str(settings.ca_bundle)
+        if settings.ca_bundle and settings.ca_bundle.is_file()
+        else None,
+        capath=str(settings.ca_bundle)
+        if settings.ca_bundle and settings.ca_bundle.is_dir()
+        else None,
+    )
+    with httpx.Client(
+        verify=verify,
+        proxy=settings.proxy,
+        follow_redirects=True,
+        timeout=_STALL_SECONDS,
+        limits=httpx.Limits(max_connections=_CONNECTIONS),
+        headers={"Accept-Encoding": "identity"},
+        mounts={
+            f"https://{host}": httpx.HTTPTransport(verify=False) for host in settings.trusted_hosts
+        },
+    ) as client:
+        yield client
+
+
+def file_name(url: str) -> str:
+    """The last part of a URL's path, unquoted: a wheel's or sdist's file name."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def digest_of(data: bytes) -> str:
+    """The hexadecimal SHA-256 of ``data``: a cache key."""
+    return hashlib.sha256(data).hexdigest()

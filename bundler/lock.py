@@ -1,0 +1,159 @@
+"""PEP 751 lock files: read, written, and asked what a target takes from them.
+
+Beside the packages, a lock carries a ``[tool.bundle]`` table: the target, the requirements it
+answers, and the time it was made, which bounds the build tools of sdists.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageDirectory,
+    PackageSdist,
+    PackageVcs,
+    PackageWheel,
+    Pylock,
+    PylockSelectError,
+    PylockValidationError,
+    is_valid_pylock_path,
+)
+
+from bundler.errors import ResolutionError, UsageError
+from bundler.files import whole_file
+from bundler.target import Target
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Source = PackageWheel | PackageSdist | PackageVcs | PackageDirectory | PackageArchive
+
+_HEADER = "# Made by `bundle lock`; change the requirements, not this file.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a lock answers: requirements for a target. Two that are equal share a lock.
+
+    ``lines`` are logical requirement lines; ``options`` whatever else changes the answer
+    (``no-deps``, ``keep-jars``); ``constraints`` the versions already fixed, as ``name==version``.
+    """
+
+    target: Target
+    lines: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+
+    def table(self) -> dict[str, Any]:
+        """As it stands in ``[tool.bundle]``."""
+        return {
+            "flink": self.target.flink,
+            "python": self.target.python,
+            "platform": self.target.platform,
+            "requirements": list(self.lines),
+            "options": list(self.options),
+            "constraints": list(self.constraints),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock and the folder that its relative paths start from."""
+
+    pylock: Pylock
+    folder: Path
+
+    @property
+    def table(self) -> Mapping[str, Any]:
+        """``[tool.bundle]``; empty for a lock that another tool made."""
+        found = (self.pylock.tool or {}).get("bundle", {})
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each package, by normalized name."""
+        return {
+            str(package.name): str(package.version)
+            for package in self.pylock.packages
+            if package.version is not None
+        }
+
+    def select(self, target: Target) -> Iterator[tuple[Package, Source]]:
+        """Each package of the lock with the file or source that ``target`` takes.
+
+        Raises ResolutionError if a package has nothing for the target.
+        """
+        try:
+            yield from self.pylock.select(
+                environment=target.marker_environment,  # type: ignore[arg-type]
+                tags=target.tags,
+            )
+        except PylockSelectError as error:
+            raise ResolutionError(
+                f"The lock does not fit {target.describe()}: {error}",
+                remedy="Make one for this target with `bundle lock`.",
+            ) from error
+
+    def differences(self, question: Question) -> list[str]:
+        """Why this lock does not answer ``question``, for people; empty if it does."""
+        if not self.table:
+            return []
+        wanted = question.table()
+        reasons = [
+            f"{key} was {self.table.get(key)}, is {wanted[key]}"
+            for key in ("flink", "python", "platform")
+            if self.table.get(key) != wanted[key]
+        ]
+        for key, word in (("requirements", ""), ("options", "option "), ("constraints", "")):
+            old, new = set(self.table.get(key, ())), set(wanted[key])
+            reasons += [f"{word}{line} is new" for line in sorted(new - old)]
+            reasons += [f"{word}{line} is gone" for line in sorted(old - new)]
+        return reasons
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock at ``path``. Raises UsageError if it is no valid PEP 751 file."""
+    try:
+        data = tomllib.loads(path.read_bytes().decode())
+        return Lock(Pylock.from_dict(data), path.parent)
+    except (PylockValidationError, ValueError) as error:
+        raise UsageError(
+            f"{path} is not a valid lock: {error}",
+            "Expected a PEP 751 pylock file.",
+            "Remove it and run `bundle lock`.",
+        ) from error
+
+
+def write_lock(lock: Lock, path: Path) -> None:
+    """Write ``lock`` to ``path``, whose name must be one that PEP 751 allows."""
+    if not is_valid_pylock_path(path):
+        raise UsageError(
+            f"{path.name} is not a name for a lock.",
+            "PEP 751 wants pylock.toml or pylock.<name>.toml.",
+            "Choose such a name.",
+        )
+    with whole_file(path) as temporary:
+        temporary.write_text(_HEADER + tomli_w.dumps(dict(lock.pylock.to_dict())), encoding="utf-8")
+
+
+def make_lock(
+    packages: Sequence[Package], pylock: Pylock, question: Question, created: str, folder: Path
+) -> Lock:
+    """A lock of ``packages`` that answers ``question``; ``created`` is an RFC 3339 time."""
+    made = Pylock(
+        lock_version=pylock.lock_version,
+        requires_python=pylock.requires_python,
+        created_by="flink-bundler",
+        packages=list(packages),
+        tool={"bundle": {**question.table(), "created": created}},
+    )
+    return Lock(made, folder)

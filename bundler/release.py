@@ -1,0 +1,54 @@
+"""One published release, as a file: what a tool needs beside the user's packages."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.pylock import PackageSdist, PackageWheel, Pylock
+
+from bundler.cache import Cache
+from bundler.errors import FetchError
+from bundler.fetch import Download, digest_of, fetch
+from bundler.files import whole_file
+from bundler.progress import SILENT, Progress
+from bundler.resolve import uv_compile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def fetch_release(
+    name: str, version: str, cache: Cache, progress: Progress = SILENT, *, offline: bool = False
+) -> Path:
+    """The wheel of ``name`` ``version`` that fits this machine, or its sdist, in the cache.
+
+    Raises FetchError if the user's index does not have that release.
+    """
+    kept = cache.path("releases", digest_of(f"{name}=={version}".encode()), "pylock.toml")
+    if kept.is_file():
+        text = kept.read_text(encoding="utf-8")
+    else:
+        with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+            wanted = Path(scratch, "release.in")
+            wanted.write_text(f"{name}=={version}\n", encoding="utf-8")
+            finished = uv_compile(["--no-deps", wanted], Path(scratch), offline=offline)
+        if finished.returncode != 0:
+            raise FetchError(
+                f"{name} {version} cannot be had: {' '.join(finished.stderr.split())}",
+                "The index that pip or uv is set up for should have it.",
+                "Check PIP_INDEX_URL, HTTPS_PROXY and the network.",
+            )
+        text = finished.stdout
+        with whole_file(kept) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    [(package, source)] = Pylock.from_dict(tomllib.loads(text)).select()
+    if not isinstance(source, PackageWheel | PackageSdist) or not source.url:
+        raise FetchError(f"{name} {version} is no file on the index.", remedy="Check find-links.")
+    item = Download(
+        str(package.name), source.filename, source.url, source.hashes["sha256"], source.size
+    )
+    return fetch([item], cache, progress, offline=offline)[0]

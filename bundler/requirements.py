@@ -1,0 +1,109 @@
+"""Requirements files as a person wrote them: checked, fingerprinted, and their hashes gathered.
+
+The format is pip's (https://pip.pypa.io/en/stable/reference/requirements-file-format/); uv reads
+the files again to resolve them. What is read here is what uv does not keep: the text, to tell
+whether a lock still fits, and ``--hash`` options.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from bundler.errors import UsageError
+
+_NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(.+)")
+_HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """Requirements files and loose requirements.
+
+    ``lines`` are the logical lines of all files, nested ones too, sorted, without comments;
+    ``hashes`` the allowed SHA-256 of each normalized name that has ``--hash`` options.
+    """
+
+    files: tuple[Path, ...] = ()
+    packages: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.packages)
+
+
+def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) -> Requirements:
+    """Read ``files`` and check ``packages`` (PEP 508 strings).
+
+    Raises UsageError for a file that is missing, empty, not UTF-8 or includes itself, and for a
+    package that is not a requirement.
+    """
+    for package in packages:
+        try:
+            Requirement(package)
+        except InvalidRequirement as error:
+            raise UsageError(
+                f"'{package}' is not a requirement: {str(error).splitlines()[0]}",
+                "Expected a name and perhaps a version, such as pandas>=2.",
+                "Correct it.",
+            ) from error
+    lines = list(packages)
+    for file in files:
+        found = list(_logical_lines(file, ()))
+        if not found:
+            raise UsageError(
+                f"{file} holds no requirement.",
+                "Expected one requirement a line, such as pandas>=2.",
+                "Write what the job imports into it.",
+            )
+        lines += found
+    return Requirements(tuple(files), tuple(packages), tuple(sorted(set(lines))), _hashes(lines))
+
+
+def _logical_lines(file: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        by = f", which {above[-1]} names," if above else ""
+        raise UsageError(
+            f"{file}{by} does not exist.", "Expected a requirements file.", "Correct the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{file} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}.",
+            "Requirements files are UTF-8 text.",
+            "Save it as UTF-8 (`iconv -f latin1 -t utf-8` converts Latin-1).",
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+    for raw in re.sub(r"\\\r?\n", " ", text).splitlines():
+        line = " ".join(re.sub(r"(^|\s)#.*", "", raw).split())
+        if not line:
+            continue
+        nested = _NESTED.fullmatch(line)
+        if nested is None:
+            yield line
+            continue
+        inner = (file.parent / nested[1].strip("\"'")).resolve()
+        if inner in above:
+            raise UsageError(f"{file} includes {inner}, which includes it.", remedy="Remove one.")
+        prefix = "constraint " if line.startswith(("-c", "--c")) else ""
+        for inner_line in _logical_lines(inner, (*above, file.resolve())):
+            yield f"{prefix}{inner_line}"
+
+
+def _hashes(lines: Sequence[str]) -> dict[str, frozenset[str]]:
+    hashes: dict[str, frozenset[str]] = {}
+    for line in lines:
+        found = _HASH.findall(line)
+        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        if found and name:
+            key = canonicalize_name(name[0])
+            hashes[key] = hashes.get(key, frozenset()) | {digest.lower() for digest in found}
+    return hashes

@@ -1,0 +1,267 @@
+"""Requirements -> Lock, by uv, for a target that this machine is not.
+
+uv resolves for any Python and platform (https://docs.astral.sh/uv/pip/compile/). Where an sdist
+exists it takes releases whose wheels the target cannot use, so resolution is repeated with
+``--only-binary`` for each package whose pick has wheels but none that fit, as far as that is
+solvable. A release that comes as an sdist alone stays: it is most often pure Python.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
+from packaging.utils import parse_wheel_filename
+
+from bundler.errors import ResolutionError
+from bundler.index import index_settings
+from bundler.lock import Lock, Question, make_lock
+from bundler.process import Finished, run
+from bundler.progress import SILENT, Progress
+from bundler.requirements import Requirements
+from bundler.target import Target
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_TIMEOUT_SECONDS = 600.0
+# The distribution that holds nothing but Flink's JARs; the cluster has them.
+JARS_DISTRIBUTION = "apache-flink-libraries"
+_WITHOUT_JARS = f"{JARS_DISTRIBUTION}; python_version < '0'"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to resolve.
+
+    ``constraints`` are pins (``name==version``) that the result must keep; ``dependencies`` says
+    whether transitive dependencies belong to the result, ``jars`` whether Flink's JARs do.
+    """
+
+    requirements: Requirements
+    constraints: tuple[str, ...] = ()
+    dependencies: bool = True
+    jars: bool = False
+
+    def question(self, target: Target) -> Question:
+        """What a lock for this would answer."""
+        options = [] if self.dependencies else ["no-deps"]
+        if self.jars:
+            options.append("keep-jars")
+        return Question(target, self.requirements.lines, tuple(options), self.constraints)
+
+
+def resolve(
+    wanted: Wanted,
+    target: Target,
+    folder: Path,
+    progress: Progress = SILENT,
+    *,
+    offline: bool = False,
+) -> Lock:
+    """Solve ``wanted`` for ``target``; paths in the lock are relative to ``folder``.
+
+    Raises ResolutionError when there is no solution, naming the package, what exists, and what to
+    do; or when no file of a package has a hash that the requirements allow.
+    """
+    with progress.task("Resolving"), tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        solver = _Solver(wanted, target, folder, Path(scratch), offline)
+        pylock = solver.complete(solver.solve(()))
+        unfit = set(_with_unfit_wheels(pylock, target))
+        refused: set[str] = set()
+        while unfit - refused:
+            attempt, refused = solver.solve_with_wheels(unfit, refused)
+            if attempt is None:
+                break
+            pylock = solver.complete(attempt)
+            more = set(_with_unfit_wheels(pylock, target)) | unfit
+            if more == unfit:
+                break
+            unfit = more
+    packages = [_allowed(package, wanted.requirements) for package in pylock.packages]
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return make_lock(packages, pylock, wanted.question(target), now, folder)
+
+
+def uv_compile(arguments: Sequence[str | Path], folder: Path, *, offline: bool) -> Finished:
+    """Run ``uv pip compile`` in ``folder`` with this machine's index settings; a pylock on stdout.
+
+    uv would fetch the very Python it resolves for, which is not needed: that is switched off.
+    """
+    from uv import find_uv_bin
+
+    settings = index_settings()
+    command = [find_uv_bin(), "pip", "compile", "--format", "pylock.toml", "--quiet"]
+    command += ["--no-header", "--no-python-downloads", *settings.uv_arguments()]
+    if offline:
+        command.append("--offline")
+    return run(
+        [*command, *arguments], cwd=folder, env=settings.environment(), timeout=_TIMEOUT_SECONDS
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Solver:
+    wanted: Wanted
+    target: Target
+    folder: Path
+    scratch: Path
+    offline: bool
+
+    def solve_with_wheels(
+        self, names: set[str], refused: set[str]
+    ) -> tuple[Pylock | None, set[str]]:
+        """A solution where as many of ``names`` as possible have wheels, and those that cannot."""
+        refused = set(refused)
+        while chosen := sorted(names - refused):
+            try:
+                return self.solve(chosen), refused
+            except ResolutionError as error:
+                said = f"{error.found} {error.expected}"
+                blamed = set(re.findall(r"required for `([^`]+)` because", said)) & set(chosen)
+                refused |= blamed or {next(self._impossible(chosen), chosen[0])}
+        return None, refused
+
+    def _impossible(self, names: Sequence[str]) -> Iterator[str]:
+        for name in names:
+            try:
+                self.solve([name])
+            except ResolutionError:
+                yield name
+
+    def solve(self, only_wheels: Sequence[str]) -> Pylock:
+        """A solution in which each of ``only_wheels`` has a wheel for the target."""
+        wanted = self.wanted
+        arguments: list[str | Path] = ["--python-platform", self.target.uv_platform]
+        if wanted.requirements.packages:
+            arguments.append(self._file("requirements.in", wanted.requirements.packages))
+        arguments += [file.resolve() for file in wanted.requirements.files]
+        if wanted.constraints:
+            arguments += ["--constraints", self._file("constraints.txt", wanted.constraints)]
+        if not wanted.jars:
+            arguments += ["--overrides", self._file("overrides.txt", [_WITHOUT_JARS])]
+        if not wanted.dependencies:
+            arguments.append("--no-deps")
+        for name in only_wheels:
+            arguments += ["--only-binary", name]
+        return self._compile(arguments)
+
+    def complete(self, pylock: Pylock) -> Pylock:
+        """The same, with all published wheels of those packages that have none for the target.
+
+        uv leaves out files that do not fit; to say what exists, and to know whether another
+        release may have what is missing, they are needed.
+        """
+        pins = [
+            f"{package.name}=={package.version}"
+            for package in pylock.packages
+            if package.sdist and not package.wheels
+        ]
+        if not pins:
+            return pylock
+        found = self._compile(["--universal", "--no-deps", self._file("sdists.in", pins)])
+        published = {package.name: package.wheels for package in found.packages}
+        packages = [
+            replace(package, wheels=published.get(package.name) or package.wheels)
+            for package in pylock.packages
+        ]
+        return replace(pylock, packages=packages)
+
+    def _file(self, name: str, lines: Sequence[str]) -> Path:
+        path = self.scratch / name
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return path
+
+    def _compile(self, arguments: Sequence[str | Path]) -> Pylock:
+        version = ["--python-version", self.target.python_full]
+        finished = uv_compile([*version, *arguments], self.folder, offline=self.offline)
+        if finished.returncode != 0:
+            raise _unsolvable(finished.stderr, self.target, self.wanted)
+        return Pylock.from_dict(tomllib.loads(finished.stdout))
+
+
+def _with_unfit_wheels(pylock: Pylock, target: Target) -> Iterator[str]:
+    for package, source in Lock(pylock, Path()).select(target):
+        if isinstance(source, PackageSdist) and package.wheels:
+            yield str(package.name)
+
+
+def _unsolvable(stderr: str, target: Target, wanted: Wanted) -> ResolutionError:
+    text = re.sub(r"^\s*(error|cause|×|╰─▶|├─▶)[: ]\s*", "", stderr.strip(), flags=re.MULTILINE)
+    text = text.replace("No solution found when resolving dependencies\n", "").strip()
+    explanation, _, hint = text.partition("\n\nhint: ")
+    explanation = " ".join(explanation.split())
+    hint = " ".join(hint.replace("hint: ", "").split())
+    if "offline" in explanation.lower() or "network was disabled" in hint.lower():
+        remedy = "Run once without --offline, or keep a lock beside the requirements."
+    elif "not found in the package registry" in explanation or "no version" in explanation:
+        remedy = "Check the name and the version; a private index goes into PIP_INDEX_URL."
+    elif "wheels are available" in hint.lower() or "no usable wheels" in explanation:
+        remedy = (
+            "Allow another version, a newer --platform, or build it from source in a container."
+        )
+    elif wanted.constraints and "because" in explanation.lower():
+        remedy = "Loosen one of these; versions that venv.zip holds are fixed for deps.zip."
+    else:
+        remedy = "Loosen one of these requirements."
+    if "error sending request" in stderr or "Failed to fetch" in stderr:
+        remedy = "Check the network, PIP_INDEX_URL, HTTPS_PROXY and SSL_CERT_FILE."
+    return ResolutionError(f"No solution for {target.describe()}: {explanation}", hint, remedy)
+
+
+def _allowed(package: Package, requirements: Requirements) -> Package:
+    """The package with only those files whose hash the requirements allow."""
+    allowed = requirements.hashes.get(str(package.name))
+    if not allowed:
+        return package
+    wheels = [wheel for wheel in package.wheels or () if wheel.hashes.get("sha256") in allowed]
+    sdist = package.sdist if package.sdist and package.sdist.hashes["sha256"] in allowed else None
+    if wheels or sdist or not (package.wheels or package.sdist):
+        return replace(package, sdist=sdist, wheels=wheels or None)
+    offered: list[PackageWheel | PackageSdist] = [*(package.wheels or ())]
+    if package.sdist:
+        offered.append(package.sdist)
+    raise ResolutionError(
+        f"No file of {package.name} {package.version} has a hash that the requirements allow.",
+        "The index offers "
+        + ", ".join(
+            f"{file.filename} sha256:{file.hashes['sha256'][:12]}..." for file in offered[:3]
+        )
+        + f"; allowed: {', '.join(sorted(f'{digest[:12]}...' for digest in allowed))}.",
+        "Correct the --hash options (`pip-compile --generate-hashes` writes them), and find out "
+        "why the file changed.",
+    )
+
+
+def wheel_tags(package: Package) -> list[str]:
+    """The platform tags that the wheels of a locked package have, as ``cp311 manylinux_2_28``."""
+    found = {
+        f"{tag.interpreter} {tag.platform}"
+        for wheel in package.wheels or ()
+        if isinstance(wheel, PackageWheel)
+        for tag in parse_wheel_filename(wheel.filename)[3]
+    }
+    return sorted(found)
+
+
+def with_setuptools_cap(requirements: Requirements, target: Target) -> Requirements:
+    """The requirements, with the setuptools bound that some PyFlink releases need and omit.
+
+    Beam of Flink 1.17 to 1.20.3 imports ``pkg_resources``, which setuptools 82 removed.
+    """
+    if not target.needs_setuptools_cap:
+        return requirements
+    extra = "setuptools<82"
+    return replace(
+        requirements,
+        packages=(*requirements.packages, extra),
+        lines=tuple(sorted({*requirements.lines, extra})),
+    )
