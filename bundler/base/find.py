@@ -55,8 +55,8 @@ def too_new(base: Base, target: Target) -> VerificationError:
     major, minor = base.glibc
     return VerificationError(
         f"Python {base.python_version} ({base.kind}) needs {base.glibc_need}.",
-        f"{target.platform} promises {'.'.join(map(str, target.glibc))}: on an older machine it "
-        "does not start.",
+        f"{target.platform} promises {'.'.join(map(str, target.glibc))}: an older machine refuses "
+        "to load that file.",
         f"Take --base standalone, or --platform manylinux_{major}_{minor}_{target.architecture} "
         "if the service's machines have that.",
     )

@@ -21,14 +21,16 @@ NEUTRAL_PREFIX = "/install"
 """What stands in text files where the prefix of this machine was."""
 
 # Relative to the standard library. Nothing a job imports is among them: tests, what needs a
-# display, what only compiles or installs other things, and what belongs to this machine.
-_LEFT_OUT = re.compile(
+# display, what only compiles or installs other things, what belongs to this machine, and
+# extensions that PEP 594 removes (their libraries need a newer glibc than all the rest).
+STANDARD_LIBRARY_LEFT_OUT = re.compile(
     r"(test|idlelib|turtledemo|tkinter|ensurepip|config-[^/]*|site-packages|dist-packages)/"
     r"|(unittest|ctypes|distutils|lib2to3|sqlite3)/tests?/"
     r"|(.*/)?__pycache__/"
     r"|.*\.(pyc|pyo|a|o|exe|whl)$"
     r"|(sitecustomize\.py|turtle\.py|EXTERNALLY-MANAGED)$"
-    r"|lib-dynload/(_test|_ctypes_test|_xxtest|xxlimited|xxsubtype|_tkinter|nis|ossaudiodev)"
+    r"|lib-dynload/(_test|_ctypes_test|_xxtest|xxlimited|xxsubtype|_tkinter)"
+    r"|lib-dynload/(_crypt|nis|ossaudiodev|spwd)\."
 )
 
 
@@ -88,11 +90,17 @@ def relocatable(python: Interpreter, architecture: str, staging: Path, owner: st
 def _standard_library(stdlib: Path) -> Iterator[tuple[str, Path]]:
     for folder, folders, names in os.walk(stdlib):
         inside = Path(folder).relative_to(stdlib)
-        folders[:] = [name for name in folders if not _LEFT_OUT.match(f"{(inside / name)}/")]
+        folders[:] = [
+            name for name in folders if not STANDARD_LIBRARY_LEFT_OUT.match(f"{(inside / name)}/")
+        ]
         for name in names:
             path = Path(folder, name)
-            if not _LEFT_OUT.match((inside / name).as_posix()) and path.is_file():
+            if not _left_out((inside / name).as_posix()) and path.is_file():
                 yield (inside / name).as_posix(), path.resolve()
+
+
+def _left_out(name: str) -> bool:
+    return STANDARD_LIBRARY_LEFT_OUT.match(name) is not None
 
 
 def _packages_folder(stdlib: Path) -> str:

@@ -109,9 +109,9 @@ def _failed(target: Target, cause: str) -> BuildError:
 def _cause(stderr: str) -> str:
     """The innermost cause of uv's error, which it prints last, on one line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith(("error:", "Caused by:"))]
+    causes = [line for line in lines if line.startswith(("error:", "cause:", "Caused by:"))]
     shown = [causes[0], causes[-1]] if len(causes) > 1 else causes or lines[-1:]
-    cleaned = [re.sub(r"^(error|Caused by):\s*", "", line) for line in shown]
+    cleaned = [re.sub(r"^(error|cause|Caused by):\s*", "", line) for line in shown]
     return "uv: " + ": ".join(cleaned) if cleaned else "uv printed nothing."
 
 

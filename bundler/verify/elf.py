@@ -31,6 +31,13 @@ _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 # Packed relative relocations: a library that has them is refused by any older loader.
 _NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
 _HIDDEN = 0x8000
+# The names under which pyelftools gives the text of a dynamic tag.
+_TEXT_TAGS = {
+    "DT_NEEDED": "needed",
+    "DT_RUNPATH": "runpath",
+    "DT_RPATH": "rpath",
+    "DT_SONAME": "soname",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +167,11 @@ def _read(elf: ELFFile) -> ElfInfo | None:
             required = section
     if dynamic is None:
         return None
-    needed: list[str] = []
-    runpath = soname = ""
+    texts: dict[str, list[str]] = {tag: [] for tag in _TEXT_TAGS}
     for tag in dynamic.iter_tags():
-        kind = tag.entry.d_tag
-        if kind == "DT_NEEDED":
-            needed.append(tag.needed)
-        elif kind == "DT_RUNPATH" or (kind == "DT_RPATH" and not runpath):
-            runpath = tag.runpath if kind == "DT_RUNPATH" else tag.rpath
-        elif kind == "DT_SONAME":
-            soname = tag.soname
+        if attribute := _TEXT_TAGS.get(str(tag.entry.d_tag)):
+            texts[str(tag.entry.d_tag)].append(str(getattr(tag, attribute)))
+    runpath = texts["DT_RUNPATH"] or texts["DT_RPATH"]
     names: dict[int, str] = {}
     if required is not None:
         for _, versions in required.iter_versions():
@@ -178,9 +180,9 @@ def _read(elf: ELFFile) -> ElfInfo | None:
     indices = {index for index, name in names.items() if _glibc(name) == glibc > (0, 0)}
     return ElfInfo(
         machine,
-        tuple(needed),
-        tuple(folder for folder in runpath.split(":") if folder),
-        soname,
+        tuple(texts["DT_NEEDED"]),
+        tuple(folder for folder in ":".join(runpath).split(":") if folder),
+        "".join(texts["DT_SONAME"]),
         glibc,
         max((_glibcxx(name) for name in names.values()), default=(0, 0, 0)),
         _imports(elf, indices),

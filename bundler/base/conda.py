@@ -1,0 +1,240 @@
+"""conda environments as bases: solved and installed by py-rattler, packed by conda-pack.
+
+No conda is needed on this machine, and the target need not be this machine: packages are taken
+for its platform, with virtual packages that say what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tarfile
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from packaging.utils import canonicalize_name
+
+from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.base.environment import CondaEnvironment, read_environment
+from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
+from bundler.base.solver import CondaProblem, install, is_cached, read_lock, solve, write_lock
+from bundler.base.store import Made, keep, key_of
+from bundler.errors import BuildError, UsageError
+from bundler.verify.elf import read_elf_file
+
+if TYPE_CHECKING:
+    from bundler.base.model import Base
+    from bundler.cache import Cache
+    from bundler.progress import Progress
+    from bundler.target import Target
+
+LOCK_NAME = "conda.venv.lock"
+"""The usual name of the file that keeps solved conda packages, in pixi's lock format."""
+
+DEFAULT_CHANNEL = "conda-forge"
+
+_LEFT_OUT = re.compile(
+    r"(conda-meta|pkgs|man|include/python[\d.]+[a-z]*)/"
+    r"|share/(man|doc|info|locale|gtk-doc|terminfo)/"
+    r"|lib/(terminfo|pkgconfig|cmake)/"
+    r"|bin/(activate|deactivate)(\.fish)?$"
+    r"|(.*/)?__pycache__/"
+    r"|.*\.(pyc|a)$"
+)
+
+
+def conda_base(
+    target: Target,
+    cache: Cache,
+    progress: Progress,
+    *,
+    environment: Path | None = None,
+    channels: Sequence[str] = (),
+    lock: Path | None = None,
+    offline: bool = False,
+) -> Base:
+    """Solve, install and pack a conda environment for ``target``.
+
+    ``environment`` is an environment.yml (without one: just Python); ``channels`` come before
+    those it names. If ``lock`` exists its packages are taken as they are, otherwise what was
+    solved is written there. ``pip:`` requirements come back in ``Base.requirements``: they belong
+    to the resolution of the other packages. Channel names are completed by CONDA_CHANNEL_ALIAS or
+    ``channel_alias`` of .condarc. Packages' link scripts do not run.
+
+    Raises UsageError for a bad file, ResolutionError if there is no solution or the lock is
+    stale, FetchError if a channel or package cannot be had, BuildError if packing fails.
+    """
+    wanted = read_environment(environment) if environment else CondaEnvironment()
+    python = f"=={target.python}" if target.python.count(".") == 2 else f"{target.python}.*"
+    problem = CondaProblem(
+        tuple(channels) + wanted.channels or (DEFAULT_CHANNEL,),
+        (*wanted.specs, f"python {python}"),
+        target,
+        channel_alias(),
+    )
+    packages = cache.root / "conda"
+    if lock is not None and lock.exists():
+        solution = read_lock(lock, problem)
+    else:
+        with progress.task("Solving the conda environment"):
+            solution = solve(problem, packages, offline=offline, progress=progress)
+        if lock is not None:
+            write_lock(lock, problem, solution)
+    version = next(
+        str(record.version) for record in solution if str(record.name.source) == "python"
+    )
+    reason = f"conda's Python {version} with {len(solution)} packages" + (
+        f" of {environment}" if environment else ""
+    )
+
+    def make(staging: Path) -> Made:
+        if offline and (missing := is_cached(solution, packages)):
+            raise BuildError(
+                f"The conda package {missing} is not in the cache.",
+                "Expected every package there, since nothing may be downloaded (--offline).",
+                "Run once without --offline.",
+            )
+        prefix = staging / "prefix"
+        install(problem, solution, prefix, packages, progress)
+        return _packed(prefix, staging, target, progress)
+
+    identity = key_of("conda", [str(record.url) for record in solution], _hashes(solution))
+    base = keep(cache, identity, "conda", reason, progress, make)
+    return replace(base, requirements=wanted.requirements)
+
+
+def prefix_base(prefix: Path, target: Target, cache: Cache, progress: Progress) -> Base:
+    """Pack an environment that conda, mamba or micromamba made, pip-installed packages included.
+
+    Raises UsageError if ``prefix`` is no such environment or holds another Python or
+    architecture than the target's, BuildError if conda-pack refuses it.
+    """
+    meta = prefix / "conda-meta"
+    if not meta.is_dir():
+        raise UsageError(
+            f"{prefix} is not a conda environment: it has no conda-meta folder.",
+            "Expected a folder that conda, mamba or micromamba made.",
+            "Give the environment's own folder with --from-prefix (conda env list shows it).",
+        )
+    executable = prefix / "bin" / f"python{target.python_minor}"
+    if not executable.is_file():
+        found = sorted(path.name for path in (prefix / "bin").glob("python[23].*[0-9]"))
+        raise UsageError(
+            f"{prefix} has no Python {target.python_minor}, but {', '.join(found) or 'none'}.",
+            f"The target is Python {target.python}.",
+            "Change --python, or make the environment with that Python.",
+        )
+    info = read_elf_file(executable.resolve())
+    if info is None or info.machine != target.architecture:
+        raise UsageError(
+            f"{executable} is for {info.machine if info else 'no known architecture'}.",
+            f"The target is {target.architecture}.",
+            "Give an environment for that architecture, or use --base conda with its "
+            "environment.yml.",
+        )
+    stats = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in (*sorted(meta.glob("*")), prefix / _site_packages(target), prefix / "bin")
+        if path.exists()
+    ]
+    identity = key_of("conda-prefix", str(prefix.resolve()), target.python_minor, stats)
+
+    def make(staging: Path) -> Made:
+        return _packed(prefix.resolve(), staging, target, progress)
+
+    return keep(cache, identity, "conda", f"the conda environment {prefix}", progress, make)
+
+
+def channel_alias() -> str | None:
+    """The URL before bare channel names, as conda is told: CONDA_CHANNEL_ALIAS, then .condarc."""
+    if given := os.environ.get("CONDA_CHANNEL_ALIAS"):
+        return given
+    path = Path(os.environ.get("CONDARC") or Path.home() / ".condarc")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    alias = settings.get("channel_alias") if isinstance(settings, dict) else None
+    return alias if isinstance(alias, str) else None
+
+
+def _hashes(solution: Iterable[object]) -> list[str]:
+    digests = [getattr(record, "sha256", None) for record in solution]
+    return [digest.hex() if isinstance(digest, bytes) else "" for digest in digests]
+
+
+def _site_packages(target: Target) -> str:
+    return f"lib/python{target.python_minor}/site-packages"
+
+
+def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> Made:
+    from conda_pack import CondaPackException
+    from conda_pack import pack as conda_pack
+
+    archive, unpacked = staging / "packed.tar", staging / "packed"
+    try:
+        with progress.task("Packing the conda environment"), warnings.catch_warnings():
+            # Packages whose cache is gone are searched for the prefix instead: slower, as good.
+            warnings.simplefilter("ignore")
+            conda_pack(prefix=str(prefix), output=str(archive), format="tar")
+    except CondaPackException as error:
+        words = " ".join(str(error).split())
+        raise BuildError(
+            f"conda-pack refused {prefix}: {words[:400]}",
+            "Expected every file of every package there, and no editable installs.",
+            "Reinstall the packages it names, the editable ones without -e.",
+        ) from error
+    with tarfile.open(archive) as tar:
+        tar.extractall(unpacked, filter="tar")
+    archive.unlink()
+    entries = tuple(sorted(_entries(unpacked, target), key=lambda entry: entry.name))
+    names = [entry.name for entry in entries]
+    return Made(
+        _python_version(prefix),
+        entries,
+        _site_packages(target),
+        f"bin/python{target.python_minor}",
+        tuple(sorted(_distributions(names, _site_packages(target)))),
+    )
+
+
+def _entries(folder: Path, target: Target) -> Iterator[Entry]:
+    library = f"lib/python{target.python_minor}/"
+    for parent, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for file in (*names, *links):
+            path = Path(parent, file)
+            name = path.relative_to(folder).as_posix()
+            inside = name.removeprefix(library)
+            in_library = inside != name and not inside.startswith("site-packages/")
+            if _LEFT_OUT.match(name) or (in_library and STANDARD_LIBRARY_LEFT_OUT.match(inside)):
+                continue
+            if path.is_symlink():
+                link = path.readlink()
+                if not link.is_absolute() and path.exists():
+                    yield Entry(name, stat.S_IFLNK | 0o755, Inline(str(link).encode()))
+                continue
+            status = path.stat()
+            mode = stat.S_IFREG | (0o755 if status.st_mode & 0o100 else 0o644)
+            yield Entry(name, mode, OnDisk(path, status.st_size))
+
+
+def _distributions(names: Iterable[str], site_packages: str) -> set[tuple[str, str]]:
+    pattern = re.compile(rf"{re.escape(site_packages)}/([^/]+?)-([^/-]+)[^/]*\.(dist|egg)-info")
+    found = filter(None, map(pattern.match, names))
+    return {(canonicalize_name(match[1]), match[2]) for match in found}
+
+
+def _python_version(prefix: Path) -> str:
+    for path in (prefix / "conda-meta").glob("python-3*.json"):
+        return path.name.split("-")[1]
+    raise BuildError(
+        f"{prefix} has no Python among its conda packages.",
+        "Expected a package named python.",
+        "Add python to the environment's dependencies.",
+    )
