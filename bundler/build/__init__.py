@@ -1,0 +1,1 @@
+"""Source distributions and source trees -> wheels."""

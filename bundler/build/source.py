@@ -1,0 +1,132 @@
+"""What a lock names that is not a wheel: brought to this machine, ready to be built."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs
+
+from bundler.cache import Cache
+from bundler.errors import FetchError, UsageError
+from bundler.fetch import Download, digest_of, fetch
+from bundler.files import sha256_of, whole_folder
+from bundler.process import run
+from bundler.progress import Progress
+
+_CLONE_SECONDS = 600.0
+_NOT_SOURCE = {".git", ".hg", ".tox", ".nox", ".venv", "__pycache__", "build", "dist"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An sdist file or a source tree at ``path``; ``digest`` is a SHA-256 of what it holds.
+
+    ``version`` is None for a tree whose build decides it; ``created`` is the RFC 3339 time of the
+    lock, which bounds the build tools; ``published`` lists the tags of the wheels that the index
+    has for this release, for messages.
+    """
+
+    name: str
+    version: str | None
+    path: Path
+    digest: str
+    created: str | None = None
+    published: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name and version for people."""
+        return f"{self.name} {self.version}" if self.version else f"{self.name} ({self.path})"
+
+
+def find_source(
+    package: Package,
+    picked: PackageSdist | PackageArchive | PackageDirectory | PackageVcs,
+    folder: Path,
+    cache: Cache,
+    progress: Progress,
+    *,
+    created: str | None,
+    published: tuple[str, ...],
+    offline: bool,
+) -> Source:
+    """Bring ``picked`` here; a path in it is relative to ``folder``.
+
+    Raises FetchError if it cannot be had, UsageError if a local tree is no project.
+    """
+    version = str(package.version) if package.version is not None else None
+    name = str(package.name)
+    if isinstance(picked, PackageDirectory):
+        tree = (folder / picked.path / (picked.subdirectory or "")).resolve()
+        return Source(name, version, tree, tree_digest(tree), created, published)
+    if isinstance(picked, PackageVcs):
+        tree = _clone(name, picked, cache, progress, offline=offline)
+        tree = tree / (picked.subdirectory or "")
+        digest = digest_of(f"{picked.url}@{picked.commit_id}#{picked.subdirectory}".encode())
+        return Source(name, version, tree, digest, created, published)
+    path = fetch([download_of(name, picked, folder)], cache, progress, offline=offline)[0]
+    return Source(name, version, path, picked.hashes["sha256"], created, published)
+
+
+def download_of(name: str, file: PackageSdist | PackageArchive, folder: Path) -> Download:
+    """The download of a locked file, which may lie beside the lock."""
+    url = file.url or (folder / (file.path or "")).resolve().as_uri()
+    file_name = file.filename if isinstance(file, PackageSdist) else url.rpartition("/")[2]
+    return Download(name, file_name, url, file.hashes["sha256"], file.size)
+
+
+def tree_digest(tree: Path) -> str:
+    """A SHA-256 over the names and bytes of a source tree, without what builds leave behind."""
+    if not (tree / "pyproject.toml").is_file() and not (tree / "setup.py").is_file():
+        raise UsageError(
+            f"{tree} is not a Python project.",
+            "Expected a folder with pyproject.toml or setup.py.",
+            "Correct the path in the requirements.",
+        )
+    digest = hashlib.sha256()
+    for file in sorted(_files(tree)):
+        digest.update(f"{file.relative_to(tree)}\0{sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for child in folder.iterdir():
+        if child.name in _NOT_SOURCE or child.name.endswith(".egg-info"):
+            continue
+        if child.is_dir() and not child.is_symlink():
+            yield from _files(child)
+        elif child.is_file():
+            yield child
+
+
+def _clone(
+    name: str, picked: PackageVcs, cache: Cache, progress: Progress, *, offline: bool
+) -> Path:
+    url = picked.url or Path(picked.path or "").resolve().as_uri()
+    place = cache.path("sources", digest_of(url.encode()), picked.commit_id)
+    if place.is_dir():
+        return place
+    if offline:
+        raise FetchError(
+            f"{name} is not in the cache.",
+            "With --offline only the cache is read.",
+            "Run once without --offline.",
+        )
+    with progress.task(f"Cloning {name}"), whole_folder(place) as temporary:
+        for command in (
+            ["git", "clone", "--quiet", "--no-checkout", url, temporary],
+            ["git", "-C", temporary, "checkout", "--quiet", picked.commit_id],
+        ):
+            finished = run(command, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=_CLONE_SECONDS)
+            if finished.returncode != 0:
+                raise FetchError(
+                    f"{name} cannot be cloned from {url}: {finished.stderr.strip()}",
+                    f"The lock has commit {picked.commit_id}.",
+                    "Check the address and the credentials.",
+                )
+        shutil.rmtree(temporary / ".git" / "hooks", ignore_errors=True)
+    return place

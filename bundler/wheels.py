@@ -1,0 +1,155 @@
+"""Lock -> wheel files: fetched where the index has one that fits, built where it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.pylock import Package, PackageArchive, PackageWheel
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from bundler.build.local import TargetNeededError, build_locally
+from bundler.build.source import Source, download_of, find_source
+from bundler.cache import Cache
+from bundler.errors import BuildError, UsageError
+from bundler.fetch import Download, fetch
+from bundler.lock import Lock
+from bundler.progress import SILENT, Progress
+from bundler.resolve import wheel_tags
+from bundler.target import Target
+
+if TYPE_CHECKING:
+    from bundler.build.container import ContainerOptions
+
+BUILDERS = ("auto", "container", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Where sources are built.
+
+    ``kind``: ``local`` on this machine alone, ``container`` all in the target's image, ``auto``
+    what is pure Python here and the rest in the image. ``options`` are for the container.
+    """
+
+    kind: str = "auto"
+    options: ContainerOptions | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in BUILDERS:
+            raise UsageError(
+                f"'{self.kind}' is no builder.", f"Known: {', '.join(BUILDERS)}.", "Choose one."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel file on this machine, with its normalized name and its version."""
+
+    name: str
+    version: str
+    path: Path
+    built: bool = field(default=False)
+
+
+def wheels_of(
+    lock: Lock,
+    target: Target,
+    cache: Cache,
+    progress: Progress = SILENT,
+    *,
+    builder: Builder = Builder(),
+    without: Collection[str] = (),
+    offline: bool = False,
+) -> list[Wheel]:
+    """A wheel for each package of ``lock`` but those named in ``without``, sorted by name.
+
+    Raises FetchError, or BuildError for a source that cannot be built for ``target``.
+    """
+    downloads: list[Download] = []
+    sources: list[Source] = []
+    created = lock.table.get("created")
+    for package, picked in lock.select(target):
+        name = str(package.name)
+        if name in without:
+            continue
+        if isinstance(picked, PackageWheel):
+            downloads.append(_wheel_download(package, picked, lock.folder))
+        elif isinstance(picked, PackageArchive) and _is_wheel(picked):
+            downloads.append(download_of(name, picked, lock.folder))
+        else:
+            sources.append(
+                find_source(
+                    package,
+                    picked,
+                    lock.folder,
+                    cache,
+                    progress,
+                    created=created if isinstance(created, str) else None,
+                    published=tuple(wheel_tags(package)),
+                    offline=offline,
+                )
+            )
+    fetched = fetch(downloads, cache, progress, offline=offline)
+    made = _build(sources, target, cache, progress, builder, offline=offline)
+    wheels = [_named(path, built=False) for path in fetched]
+    wheels += [_named(path, built=True) for path in made]
+    return sorted(wheels, key=lambda wheel: wheel.name)
+
+
+def _wheel_download(package: Package, wheel: PackageWheel, folder: Path) -> Download:
+    url = wheel.url or (folder / (wheel.path or "")).resolve().as_uri()
+    return Download(str(package.name), wheel.filename, url, wheel.hashes["sha256"], wheel.size)
+
+
+def _is_wheel(archive: PackageArchive) -> bool:
+    return (archive.url or archive.path or "").partition("#")[0].endswith(".whl")
+
+
+def _named(path: Path, *, built: bool) -> Wheel:
+    name, version, _, _ = parse_wheel_filename(path.name)
+    return Wheel(canonicalize_name(name), str(version), path, built)
+
+
+def _build(
+    sources: Sequence[Source],
+    target: Target,
+    cache: Cache,
+    progress: Progress,
+    builder: Builder,
+    *,
+    offline: bool,
+) -> list[Path]:
+    wheels: list[Path] = []
+    compiled: list[Source] = []
+    refusals: list[TargetNeededError] = []
+    for source in sources:
+        if builder.kind == "container":
+            compiled.append(source)
+            continue
+        try:
+            wheels.append(build_locally(source, target, cache, progress, offline=offline))
+        except TargetNeededError as refusal:
+            compiled.append(source)
+            refusals.append(refusal)
+    if not compiled:
+        return wheels
+    if builder.kind == "local":
+        raise refusals[0]
+    from bundler.build.container import ContainerOptions, build_in_container
+
+    try:
+        return wheels + build_in_container(
+            compiled, target, cache, progress, builder.options or ContainerOptions()
+        )
+    except BuildError as error:
+        if not refusals:
+            raise
+        refusal = refusals[0]
+        raise BuildError(
+            refusal.found,
+            refusal.expected,
+            f"The container build fails too: {error.found} {error.remedy}",
+        ) from error
