@@ -1,0 +1,135 @@
+"""Entries of folders and of zips that exist already."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bundler.archive.content import checked, whole
+from bundler.archive.directory import BadZip, Listed, is_unsafe, read_directory
+from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.archive.writer import MANIFEST_NAME
+from bundler.errors import UsageError
+
+
+def read_manifest(archive: Path) -> dict[str, Any]:
+    """The manifest that `write_archive` put into ``archive``.
+
+    Raises UsageError if there is no such file or it is no archive of this tool.
+    """
+    for member in _listed(archive):
+        if member.name == MANIFEST_NAME:
+            try:
+                manifest = json.loads(b"".join(checked(member.content)))
+            except (ValueError, BadZip) as error:
+                raise _not_ours(archive, f"its {MANIFEST_NAME} is damaged") from error
+            if isinstance(manifest, dict):
+                return manifest
+    raise _not_ours(archive, f"it has no {MANIFEST_NAME}")
+
+
+def zip_entries(archive: Path, owner: str = "") -> list[Entry]:
+    """The files and symlinks of a zip, its manifest left out; their bytes stay where they are.
+
+    Raises UsageError if it is no whole, safe zip.
+    """
+    entries = []
+    for name, mode, content in _listed(archive):
+        if name.endswith("/") or name == MANIFEST_NAME:
+            continue
+        if stat.S_ISLNK(mode):
+            entries.append(Entry(name, mode, Inline(whole(content)), owner))
+        else:
+            permissions = 0o755 if mode & 0o111 else 0o644
+            entries.append(Entry(name, stat.S_IFREG | permissions, content, owner))
+    return entries
+
+
+def tree_entries(folder: Path, prefix: str = "", owner: str = "") -> list[Entry]:
+    """The files below ``folder``, named relative to it below ``prefix`` ("" for the root).
+
+    Modes become 0644, or 0755 for what its owner may execute. Symlinks that stay inside
+    ``folder`` are kept, relative; a link to a file elsewhere becomes a copy of that file.
+
+    Raises UsageError for what is no folder, cannot be read or put into a zip: sockets, devices,
+    broken links, links to folders elsewhere, names that are not UTF-8.
+    """
+    root = Path(os.path.realpath(folder))
+    if not root.is_dir():
+        raise UsageError(
+            f"{folder} is not a folder.", remedy="Give the path of a folder that exists."
+        )
+    start = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return [_tree_entry(path, name, root, start, owner) for path, name in _walk(root, "")]
+
+
+def _walk(folder: Path, inside: str) -> Iterator[tuple[Path, str]]:
+    try:
+        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be read: {error.strerror}.",
+            remedy="Give it read permission, or leave it out.",
+        ) from error
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{inside}{entry.name}/")
+        else:
+            yield Path(entry.path), f"{inside}{entry.name}"
+
+
+def _tree_entry(path: Path, name: str, root: Path, start: str, owner: str) -> Entry:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise _unfit(path, "has a name that is not UTF-8") from error
+    if is_unsafe(name):
+        raise _unfit(path, "has a name that Flink's unzip would refuse")
+    if path.is_symlink():
+        real = Path(os.path.realpath(path))
+        if not real.exists():
+            raise _unfit(path, f"is a symlink to {path.readlink()}, which does not exist")
+        if real.is_relative_to(root):
+            target = os.path.relpath(real, path.parent)
+            return Entry(f"{start}{name}", stat.S_IFLNK | 0o755, Inline(target.encode()), owner)
+        if real.is_dir():
+            raise _unfit(path, f"is a symlink to a folder outside, {real}")
+        path = real
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise _unfit(path, "is no file, folder or symlink")
+    permissions = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    content = OnDisk(path, status.st_size)
+    return Entry(f"{start}{name}", stat.S_IFREG | permissions, content, owner)
+
+
+def _unfit(path: Path, problem: str) -> UsageError:
+    return UsageError(
+        f"{str(path)!r} {problem}.",
+        "Expected files, folders and symlinks that stay inside.",
+        "Replace it or leave it out.",
+    )
+
+
+def _listed(archive: Path) -> list[Listed]:
+    try:
+        return read_directory(archive)
+    except BadZip as error:
+        raise _not_ours(archive, str(error)) from error
+    except OSError as error:
+        raise UsageError(
+            f"{archive} cannot be read: {error.strerror}.",
+            remedy="Give the path of an archive that exists.",
+        ) from error
+
+
+def _not_ours(archive: Path, problem: str) -> UsageError:
+    return UsageError(
+        f"{archive} is no archive of this tool: {problem}.",
+        "Expected one that `bundle venv`, `bundle deps` or `bundle data` made.",
+        "Build it again, or give another file.",
+    )
