@@ -7,19 +7,22 @@ for its platform, with virtual packages that say what it has.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 import tarfile
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import yaml
 from packaging.utils import canonicalize_name
 
+from bundler.archive.content import blocks
 from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.archive.links import leaves
 from bundler.base.environment import CondaEnvironment, read_environment
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
 from bundler.base.solver import CondaProblem, install, is_cached, read_lock, solve, write_lock
@@ -173,15 +176,15 @@ def _site_packages(target: Target) -> str:
 
 
 def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> Made:
-    from conda_pack import CondaPackException
-    from conda_pack import pack as conda_pack
+    from conda_pack import CondaEnv, CondaPackException
 
     archive, unpacked = staging / "packed.tar", staging / "packed"
     try:
         with progress.task("Packing the conda environment"), warnings.catch_warnings():
             # Packages whose cache is gone are searched for the prefix instead: slower, as good.
             warnings.simplefilter("ignore")
-            conda_pack(prefix=str(prefix), output=str(archive), format="tar")
+            environment = CondaEnv.from_prefix(str(prefix)).exclude("CACHEDIR.TAG")
+            environment.pack(output=str(archive), format="tar")
     except CondaPackException as error:
         words = " ".join(str(error).split())
         raise BuildError(
@@ -192,8 +195,10 @@ def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> 
     with tarfile.open(archive) as tar:
         tar.extractall(unpacked, filter="tar")
     archive.unlink()
-    entries = tuple(sorted(_entries(unpacked, target), key=lambda entry: entry.name))
-    names = [entry.name for entry in entries]
+    found = sorted(_entries(unpacked, target), key=lambda entry: entry.name)
+    names = [entry.name for entry in found]
+    known = {*names, *(str(folder) for name in names for folder in PurePosixPath(name).parents)}
+    entries = tuple(entry for entry in found if _leads_somewhere(entry, known))
     return Made(
         _python_version(prefix),
         entries,
@@ -215,13 +220,19 @@ def _entries(folder: Path, target: Target) -> Iterator[Entry]:
             if _LEFT_OUT.match(name) or (in_library and STANDARD_LIBRARY_LEFT_OUT.match(inside)):
                 continue
             if path.is_symlink():
-                link = path.readlink()
-                if not link.is_absolute() and path.exists():
-                    yield Entry(name, stat.S_IFLNK | 0o755, Inline(str(link).encode()))
+                yield Entry(name, stat.S_IFLNK | 0o755, Inline(str(path.readlink()).encode()))
                 continue
             status = path.stat()
             mode = stat.S_IFREG | (0o755 if status.st_mode & 0o100 else 0o644)
             yield Entry(name, mode, OnDisk(path, status.st_size))
+
+
+def _leads_somewhere(entry: Entry, known: Set[str]) -> bool:
+    if not entry.is_symlink:
+        return True
+    target = "".join(block.decode() for block in blocks(entry.content))
+    where = posixpath.normpath(posixpath.join(posixpath.dirname(entry.name), target))
+    return not leaves(entry.name, target) and where in known
 
 
 def _distributions(names: Iterable[str], site_packages: str) -> set[tuple[str, str]]:

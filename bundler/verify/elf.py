@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 
-from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.archive.content import blocks
+from bundler.archive.entry import Entry
 from bundler.errors import VerificationError
 
 MAGIC = b"\x7fELF"
@@ -134,26 +134,10 @@ def elf_entries(entries: Iterable[Entry]) -> Iterator[tuple[str, ElfInfo]]:
 
 
 def _content(entry: Entry) -> bytes | None:
-    """The bytes of ``entry`` if they are ELF; no more than its first bytes are read otherwise."""
-    content = entry.content
-    if isinstance(content, Inline):
-        return content.data if content.data.startswith(MAGIC) else None
-    if isinstance(content, OnDisk):
-        with content.path.open("rb") as file:
-            start = file.read(4)
-            return start + file.read() if start == MAGIC else None
-    with content.archive.open("rb") as file:
-        file.seek(content.offset)
-        if content.method == 0:
-            start = file.read(4)
-            return start + file.read(content.size - 4) if start == MAGIC else None
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        first = file.read(min(256, content.compressed_size))
-        start = inflate.decompress(first, 4)
-        if start != MAGIC:
-            return None
-        rest = file.read(content.compressed_size - len(first))
-        return start + inflate.decompress(inflate.unconsumed_tail + rest) + inflate.flush()
+    """The bytes of ``entry`` if they are ELF; no more than its first block is read otherwise."""
+    stream = blocks(entry.content)
+    first = next(stream, b"")
+    return b"".join((first, *stream)) if first.startswith(MAGIC) else None
 
 
 def _read(elf: ELFFile) -> ElfInfo | None:
