@@ -16,6 +16,15 @@ def metric_group(runtime_context: Any) -> Optional[Any]:
         return None
 
 
+def subtask_index(runtime_context: Any) -> int:
+    """The index of this parallel subtask, from 0."""
+    try:
+        return runtime_context.get_index_of_this_subtask()
+    except AttributeError:
+        # In thread mode PyFlink 2.x calls a Java method that Flink 2.0 moved.
+        return runtime_context._runtime_context.getTaskInfo().getIndexOfThisSubtask()
+
+
 class FlinkMetrics(NoMetrics):
     """Counts in any thread; `publish`, called in the operator's thread, tells Flink.
 

@@ -17,7 +17,7 @@ from pyflink.common import Types
 from pyflink.datastream import ProcessFunction
 
 from flink_plugins import discovery
-from flink_plugins.operators.metrics import FlinkMetrics, metric_group
+from flink_plugins.operators.metrics import FlinkMetrics, metric_group, subtask_index
 from flink_plugins.runtime.sink import SinkOptions, SinkRunner
 
 
@@ -45,7 +45,7 @@ class PluginSink(ProcessFunction):
         self._metrics = FlinkMetrics(group)
         sink = discovery.load(spec.ref)
         sink.configure(dict(spec.conf))
-        instance = runtime_context.get_index_of_this_subtask()
+        instance = subtask_index(runtime_context)
         self._runner = SinkRunner(sink, spec.options, spec.job, spec.name, instance, self._metrics)
         self._bundles_seen = False
         self._writing_thread = 0

@@ -89,7 +89,7 @@ class PushSource(KeyedProcessFunction):
 
     def process_element(self, value: Any, ctx: Any) -> Iterator[Any]:
         """A tick: start the instance of this key unless it runs."""
-        key = value[0]
+        key = value
         if key not in self._runners:
             self._start(key)
             self._arm(key, ctx, 0)
@@ -181,15 +181,12 @@ def _stream(t_env: Any, spec: SourceSpec, parallelism: int, batched: bool) -> An
         "CREATE TEMPORARY TABLE `{}` (`tick` INT) "
         "WITH ('connector' = 'datagen', 'rows-per-second' = '1')".format(ticks)
     )
-    listed = ", ".join("'{}'".format(key) for key in keys)
-    table = t_env.sql_query(
-        "SELECT k FROM `{}` CROSS JOIN UNNEST(ARRAY[{}]) AS t(k)".format(ticks, listed)
-    )
     record = row_information(spec.columns)
     output = Types.ROW_NAMED(["records"], [Types.OBJECT_ARRAY(record)]) if batched else record
     stream = (
-        t_env.to_data_stream(table)
-        .key_by(lambda row: row[0], key_type=Types.STRING())
+        t_env.to_data_stream(t_env.from_path(ticks))
+        .flat_map(lambda tick: keys, output_type=Types.STRING())
+        .key_by(lambda key: key, key_type=Types.STRING())
         .process(PushSource(spec, keys, batched), output_type=output)
     )
     return (
