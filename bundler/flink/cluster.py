@@ -323,7 +323,7 @@ class LocalCluster:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
         for process in self._processes:
-            stop(process)
+            stop(process, grace=1.0)
             # Python workers are in the group of the TaskManager that started them.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.errors import BuildError
-from bundler.release import fetch_release
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.progress import SILENT, Progress
+from bundler.release import fetch_release
 
 if TYPE_CHECKING:
     from bundler.cache import Cache

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, JobError
-from bundler.release import fetch_release
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.process import run
 from bundler.progress import SILENT, Progress
+from bundler.release import fetch_release
 
 if TYPE_CHECKING:
     from bundler.cache import Cache

@@ -34,14 +34,11 @@ def java_cause(text: str) -> str:
 
 def driver_output(log: str) -> str:
     """What the last main() printed, out of the JobManager's log (PythonDriver logs each line)."""
-    said: list[str] = []
-    for line in log.splitlines():
-        if match := _DRIVER_LINE.match(line):
-            if "Python Process Started" in match[1]:
-                said.clear()
-            else:
-                said.append(match[1])
-    return "\n".join(said)
+    lines = [match[1] for line in log.splitlines() if (match := _DRIVER_LINE.match(line))]
+    starts = [index for index, line in enumerate(lines) if "Python Process Started" in line]
+    said = lines[starts[-1] + 1 :] if starts else lines
+    ends = [index for index, line in enumerate(said) if "Python Process Exited" in line]
+    return "\n".join(said[: ends[0]] if ends else said)
 
 
 def job_error(what: str, text: str, remedy: str = "") -> JobError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TAIL = 1 << 18
 
 
-class Refused(JobError):
+class RefusedError(JobError):
     """Flink answered with an HTTP error; ``text`` is its stack trace or message."""
 
     def __init__(self, url: str, status: int, text: str) -> None:
@@ -33,7 +33,7 @@ class Refused(JobError):
 class FlinkApi:
     """A client of the master at ``master`` ("host:8081", "https://host/flink"); a context manager.
 
-    Calls raise JobError if the master cannot be reached or is not a Flink, and Refused if it
+    Calls raise JobError if the master cannot be reached or is not a Flink, and RefusedError if it
     answers with an error. UsageError if ``master`` is not an address.
     """
 
@@ -64,7 +64,7 @@ class FlinkApi:
         """The dashboard's configuration: ``flink-version``, ``features``."""
         try:
             config = self.get("/config")
-        except Refused as error:
+        except RefusedError as error:
             raise self._no_flink(f"HTTP status {error.status}") from error
         if "flink-version" not in config:
             raise self._no_flink("JSON without a Flink version")
@@ -135,7 +135,7 @@ class FlinkApi:
                 "Check the address, and that a firewall or proxy lets it through.",
             ) from error
         if response.status_code >= 400:
-            raise Refused(f"{self.url}{path}", response.status_code, _errors(response))
+            raise RefusedError(f"{self.url}{path}", response.status_code, _errors(response))
         return response
 
     def _object(self, response: httpx.Response) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from bundler.progress import SILENT, Progress
 from bundler.services.failure import driver_output, java_cause, job_error, python_traceback
 from bundler.services.flink import flat
 from bundler.services.model import JobBundle, JobResult
-from bundler.services.rest import FlinkApi, Refused
+from bundler.services.rest import FlinkApi, RefusedError
 
 _DRIVER = "org.apache.flink.client.python.PythonDriver"
 _CODE = "job-code"
@@ -77,7 +77,7 @@ def cancel(master: str, job_id: str) -> None:
     with FlinkApi(master) as api:
         try:
             api.patch(f"/jobs/{job_id}?mode=cancel")
-        except Refused as error:
+        except RefusedError as error:
             raise job_error(f"Job {job_id} cannot be cancelled", error.text) from error
 
 
@@ -149,19 +149,20 @@ def _check_master(api: FlinkApi, bundle: JobBundle, progress: Progress) -> None:
 
 
 def _run(api: FlinkApi, bundle: JobBundle, progress: Progress, cache: Cache, timeout: float) -> str:
-    driver = flink_distribution(bundle.target, cache, progress).python_jar
+    python_jar = flink_distribution(bundle.target, cache, progress).python_jar
     uploaded: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, api, uploaded, progress)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bundle-submit-")))
         code = folder / f"{_CODE}.zip"
         module = _write_code(bundle, code)
-        files = [driver, code, *_archives(bundle).values(), *(jar.path for jar in bundle.jars)]
+        driver = _with_jars(python_jar, bundle, folder)
+        files = [driver, code, *_archives(bundle).values()]
         for file in dict.fromkeys(files):
             with progress.task(f"Uploading {file.name}", file.stat().st_size, "B") as task:
                 try:
                     uploaded[str(file)] = api.upload(file, _as_jar(file), task)
-                except Refused as error:
+                except RefusedError as error:
                     raise job_error(
                         f"The master at {api.url} refused {file.name} (HTTP {error.status})",
                         error.text,
@@ -177,7 +178,7 @@ def _run(api: FlinkApi, bundle: JobBundle, progress: Progress, cache: Cache, tim
         with progress.task(f"Starting {module} on {api.url}"):
             try:
                 answer = api.post(f"/jars/{_jar_id(uploaded[str(driver)])}/run", body, timeout)
-            except Refused as error:
+            except RefusedError as error:
                 printed = driver_output(api.tail("/jobmanager/log"))
                 text = error.text if "Traceback" in error.text else f"{error.text}\n{printed}"
                 raise job_error(f"main() of {module} failed", text) from error
@@ -202,10 +203,6 @@ def rest_configuration(
         "python.executable": bundle.python_executable,
         "python.client.executable": bundle.python_executable,
     }
-    if bundle.jars:
-        configuration["pipeline.jars"] = [
-            Path(uploaded[str(jar.path)]).as_uri() for jar in bundle.jars
-        ]
     return {key: flat(value) for key, value in (configuration | dict(bundle.configuration)).items()}
 
 
@@ -262,6 +259,22 @@ def _write_code(bundle: JobBundle, place: Path) -> str:
                 if file.is_file() and "__pycache__" not in file.parts:
                     archive.write(file, file.relative_to(path.parent).as_posix())
     return module
+
+
+def _with_jars(python_jar: Path, bundle: JobBundle, folder: Path) -> Path:
+    """The program to upload: Flink's Python JAR, or a JAR with it and the job's own in lib/.
+
+    Flink puts the JARs within a program's lib/ on the class path of main() and of the tasks.
+    ``pipeline.jars`` reaches the tasks alone: main() then finds no connector.
+    """
+    if not bundle.jars:
+        return python_jar
+    program = folder / "job-program.jar"
+    with zipfile.ZipFile(program, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n")
+        for path in (python_jar, *(jar.path for jar in bundle.jars)):
+            archive.write(path, f"lib/{path.name}")
+    return program
 
 
 def _as_jar(file: Path) -> str:
