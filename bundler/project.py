@@ -119,6 +119,19 @@ class Project:
     tables: Tables
     file: Path | None = None
 
+    def overridden(self, **tables: Mapping[str, Any]) -> Project:
+        """The project with the values of ``tables`` that are not None put over the file's.
+
+        Keys are those of the file, in Python's spelling; paths must be absolute or relative to
+        ``folder``. Raises UsageError if a value is not possible.
+        """
+        data = self.tables.model_dump(exclude_unset=True)
+        for name, values in tables.items():
+            given = {key: value for key, value in values.items() if value is not None}
+            if given:
+                data[name] = {**(data.get(name) or {}), **given}
+        return Project(self.folder, _validated(data, "the command line", ""), self.file)
+
     def path(self, relative: Path) -> Path:
         """A path of the file, as this process can open it."""
         return self.folder / relative
@@ -171,13 +184,17 @@ def _read(file: Path) -> Project:
     if file.name == "pyproject.toml":
         data = data.get("tool", {}).get("bundle", {})
         prefix = "tool.bundle."
+    return Project(file.parent, _validated(data, str(file), prefix), file)
+
+
+def _validated(data: Mapping[str, Any], origin: str, prefix: str) -> Tables:
     try:
-        return Project(file.parent, Tables.model_validate(data), file)
+        return Tables.model_validate(data)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         key = prefix + ".".join(str(part) for part in problem["loc"])
         raise UsageError(
-            f"{file}: {key}: {problem['msg']}.", *_mend(problem["loc"], problem["type"], error)
+            f"{origin}: {key}: {problem['msg']}.", *_mend(problem["loc"], problem["type"], error)
         ) from error
 
 
@@ -186,23 +203,17 @@ def _mend(location: tuple[int | str, ...], kind: str, error: ValidationError) ->
     others = f" ({more} more after this one.)" if more else ""
     if kind != "extra_forbidden":
         return "", f"Correct that key.{others}"
-    table: Any = Tables
-    for part in location[:-1]:
-        table = _inner(table, str(part))
+    table = _TABLES.get(str(location[0]), Tables) if len(location) > 1 else Tables
     known = sorted(field.alias or name for name, field in table.model_fields.items())
     return f"Known keys here: {', '.join(known)}.", f"Rename or remove it.{others}"
 
 
-def _inner(table: Any, key: str) -> Any:
-    if table is DataTable:
-        return table
-    annotation = {
-        "target": TargetTable,
-        "venv": VenvTable,
-        "deps": DepsTable,
-        "data": DataTable,
-        "jars": JarsTable,
-        "job": JobTable,
-        "build": BuildTable,
-    }
-    return annotation.get(key, table)
+_TABLES: Mapping[str, type[_Table]] = {
+    "target": TargetTable,
+    "venv": VenvTable,
+    "deps": DepsTable,
+    "data": DataTable,
+    "jars": JarsTable,
+    "job": JobTable,
+    "build": BuildTable,
+}

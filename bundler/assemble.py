@@ -1,0 +1,272 @@
+"""The stages in their order, for a project: what the commands call."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from bundler.archive.read import read_manifest
+from bundler.archive.slim import DEFAULT_RULES
+from bundler.base import Base, BaseOptions, find_base
+from bundler.bundle import Bundle, bundle_of, write_list
+from bundler.cache import Cache
+from bundler.errors import UsageError
+from bundler.fetch import digest_of
+from bundler.files import whole_file
+from bundler.jars import jar_list
+from bundler.lock import Lock, write_lock
+from bundler.locks import fitting_lock, kept_lock
+from bundler.pack import Packed, pack_data, pack_deps, pack_venv
+from bundler.progress import SILENT, Progress
+from bundler.project import DepsTable, Project, VenvTable
+from bundler.requirements import read_requirements
+from bundler.resolve import Wanted, resolve, with_setuptools_cap
+from bundler.target import Target
+from bundler.verify.imports import check_archives
+from bundler.wheels import Builder, wheels_of
+
+if TYPE_CHECKING:
+    from bundler.build.container import ContainerOptions
+
+VENV_LOCK = "pylock.venv.toml"
+DEPS_LOCK = "pylock.deps.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every stage needs: the project, where to cache, whom to tell, and what is allowed.
+
+    ``check`` says whether finished archives are unpacked and imported. ``keep_locks`` says
+    whether a lock that is there must fit and one that is not is kept (as ``bundle build`` does),
+    or a lock is used only if it happens to fit.
+    """
+
+    project: Project
+    cache: Cache
+    progress: Progress = SILENT
+    offline: bool = False
+    check: bool = True
+    keep_locks: bool = False
+
+    @property
+    def target(self) -> Target:
+        """The project's target. Raises UsageError if it is no possible one."""
+        table = self.project.tables.target
+        return Target.parse(flink=table.flink, python=table.python, platform=table.platform)
+
+    def lock(self, name: str, wanted: Wanted) -> Lock:
+        """The lock called ``name`` of the project."""
+        choose = kept_lock if self.keep_locks else fitting_lock
+        path = self.project.folder / name
+        return choose(path, wanted, self.target, self.progress, offline=self.offline)
+
+    def builder(self) -> Builder:
+        """Where sources are built."""
+        table = self.project.tables.build
+        return Builder(table.builder, _container_options(self.project))
+
+
+def _container_options(project: Project) -> ContainerOptions | None:
+    table = project.tables.build
+    if not table.model_fields_set - {"builder"}:
+        return None
+    from bundler.build.container import ContainerOptions
+
+    return ContainerOptions(
+        image=table.image,
+        network=table.network,
+        system_packages=table.system_packages,
+        before_build=table.before_build,
+        environment=table.environment,
+    )
+
+
+def make_venv(shop: Workshop, out: Path) -> Packed:
+    """Build venv.zip at ``out``. Raises any BundlerError of the stages."""
+    table = shop.project.tables.venv or VenvTable()
+    base = _base(shop, table)
+    wanted = _venv_wanted(shop, table, base)
+    lock = shop.lock(VENV_LOCK, wanted)
+    wheels = wheels_of(
+        lock,
+        shop.target,
+        shop.cache,
+        shop.progress,
+        builder=shop.builder(),
+        without=frozenset(canonicalize_name(name) for name, _ in base.distributions),
+        offline=shop.offline,
+    )
+    packed = pack_venv(
+        base,
+        wheels,
+        shop.target,
+        out,
+        rules=_rules(table.slim, keep_jars=table.keep_jars),
+        cache=shop.cache,
+        progress=shop.progress,
+    )
+    if shop.check:
+        check_archives(out, (), shop.target, shop.progress)
+    return packed
+
+
+def make_deps(
+    shop: Workshop, out: Path, *, venv: Path | None = None, pins: Mapping[str, str] | None = None
+) -> Packed:
+    """Build deps.zip at ``out``; ``pins`` are the versions that venv.zip has and it leaves out.
+
+    ``venv`` is the venv.zip to check the imports with, if there is one.
+    """
+    table = shop.project.tables.deps or DepsTable()
+    wanted = _deps_wanted(shop, table, pins or {})
+    lock = shop.lock(DEPS_LOCK, wanted)
+    wheels = wheels_of(
+        lock,
+        shop.target,
+        shop.cache,
+        shop.progress,
+        builder=shop.builder(),
+        without=frozenset(pins or ()),
+        offline=shop.offline,
+    )
+    packed = pack_deps(
+        wheels,
+        shop.target,
+        out,
+        rules=_rules(table.slim, keep_jars=False),
+        cache=shop.cache,
+        progress=shop.progress,
+    )
+    if shop.check:
+        check_archives(venv, (out,), shop.target, shop.progress)
+    return packed
+
+
+def versions_in(venv: Path) -> dict[str, str]:
+    """The distributions of a venv.zip, by normalized name."""
+    return dict(_venv_manifest(venv)["packages"])
+
+
+def target_in(venv: Path) -> dict[str, str]:
+    """The target of a venv.zip: ``flink``, ``python`` and ``platform``."""
+    return dict(_venv_manifest(venv)["target"])
+
+
+def _venv_manifest(venv: Path) -> dict[str, Any]:
+    manifest = read_manifest(venv)
+    if manifest.get("kind") != "venv":
+        raise UsageError(
+            f"{venv} is a {manifest.get('kind')} archive.",
+            "Expected a venv.zip that `bundle venv` made.",
+            "Name that one.",
+        )
+    return manifest
+
+
+def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
+    """Build all that the project describes into ``folder``, and ``bundle.lock.json``."""
+    tables = shop.project.tables
+    target = shop.target
+    jars = jar_list(shop.project.paths(tables.jars.files), shop.progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    packed: list[Packed] = []
+    with shop.cache.lock(f"build-{digest_of(str(folder.resolve()).encode())[:16]}"):
+        venv = None
+        pins: dict[str, str] = {}
+        if tables.venv is not None or tables.deps is None:
+            venv = folder / "venv.zip"
+            packed.append(make_venv(shop, venv))
+            if tables.deps is None or tables.deps.exclude_venv:
+                pins = dict(packed[0].packages)
+        if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
+            packed.append(make_deps(shop, folder / "deps.zip", venv=venv, pins=pins))
+        for name, data in tables.data.items():
+            paths = shop.project.paths(data.paths)
+            packed.append(pack_data(paths, folder / f"{name}.zip", progress=shop.progress))
+        for jar in jars:
+            if jar.path.parent != folder.absolute():
+                with whole_file(folder / jar.name) as temporary:
+                    shutil.copyfile(jar.path, temporary)
+        write_list(folder, target, packed, jars)
+    by_kind = {item.kind: item.archive.path for item in packed}
+    bundle = bundle_of(
+        venv=by_kind.get("venv"),
+        deps=by_kind.get("deps"),
+        data=[item.archive.path for item in packed if item.kind == "data"],
+        jars=[folder / jar.name for jar in jars],
+        flink=target.flink,
+    )
+    return bundle, packed
+
+
+def make_locks(shop: Workshop) -> list[Path]:
+    """Resolve anew what the project wants, and write its locks."""
+    tables = shop.project.tables
+    folder = shop.project.folder
+    written: list[Path] = []
+    pins: dict[str, str] = {}
+    if tables.venv is not None or tables.deps is None:
+        table = tables.venv or VenvTable()
+        base = _base(shop, table)
+        wanted = _venv_wanted(shop, table, base)
+        lock = resolve(wanted, shop.target, folder, shop.progress, offline=shop.offline)
+        write_lock(lock, folder / VENV_LOCK)
+        written.append(folder / VENV_LOCK)
+        if tables.deps is None or tables.deps.exclude_venv:
+            pins = {**dict(base.distributions), **lock.versions}
+    if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
+        wanted = _deps_wanted(shop, tables.deps, pins)
+        lock = resolve(wanted, shop.target, folder, shop.progress, offline=shop.offline)
+        write_lock(lock, folder / DEPS_LOCK)
+        written.append(folder / DEPS_LOCK)
+    return written
+
+
+def _base(shop: Workshop, table: VenvTable) -> Base:
+    project = shop.project
+    options = BaseOptions(
+        environment=project.path(table.environment) if table.environment else None,
+        channels=table.channels,
+        lock=project.folder / "conda.venv.lock" if table.base == "conda" else None,
+        from_prefix=project.path(table.from_prefix) if table.from_prefix else None,
+        image=project.tables.build.image,
+        offline=shop.offline,
+    )
+    return find_base(
+        table.base, shop.target, shop.cache, shop.progress, strict=table.strict, options=options
+    )
+
+
+def _venv_wanted(shop: Workshop, table: VenvTable, base: Base) -> Wanted:
+    packages = (f"apache-flink=={shop.target.flink}", *base.requirements, *table.packages)
+    requirements = read_requirements(shop.project.paths(table.requirements), packages)
+    return Wanted(
+        with_setuptools_cap(requirements, shop.target),
+        constraints=_pins(dict(base.distributions)),
+        jars=table.keep_jars,
+    )
+
+
+def _deps_wanted(shop: Workshop, table: DepsTable, pins: Mapping[str, str]) -> Wanted:
+    requirements = read_requirements(shop.project.paths(table.requirements), table.packages)
+    if not requirements:
+        raise UsageError(
+            "There is no requirement to build deps.zip from.",
+            "Expected a requirements file or packages.",
+            "Give -r requirements.txt, or set deps.requirements in bundle.toml.",
+        )
+    return Wanted(requirements, constraints=_pins(pins), dependencies=not table.no_deps)
+
+
+def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(f"{name}=={version}" for name, version in versions.items()))
+
+
+def _rules(chosen: tuple[str, ...] | None, *, keep_jars: bool) -> tuple[str, ...]:
+    rules = DEFAULT_RULES if chosen is None else chosen
+    return tuple(rule for rule in rules if not (keep_jars and rule == "jars"))

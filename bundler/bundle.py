@@ -1,0 +1,133 @@
+"""A bundle: the archives and JARs of one build, and ``bundle.lock.json``, which lists them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bundler.archive.read import read_manifest
+from bundler.errors import UsageError
+from bundler.files import sha256_of, whole_file
+from bundler.jars import JarFile, jar_list
+from bundler.pack import Packed
+from bundler.progress import SILENT, Progress
+from bundler.target import Target
+
+LIST_NAME = "bundle.lock.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a job needs on its cluster.
+
+    ``executable`` is the interpreter as the workers name it ("venv.zip/venv/bin/python3.11").
+    """
+
+    target: Target
+    executable: str
+    venv: Path | None = None
+    deps: Path | None = None
+    data: tuple[Path, ...] = ()
+    jars: tuple[JarFile, ...] = ()
+
+
+def write_list(
+    folder: Path, target: Target, packed: Sequence[Packed], jars: Sequence[JarFile]
+) -> Path:
+    """Write ``bundle.lock.json`` into ``folder``, where the archives lie already."""
+    executable = next((item.executable for item in packed if item.executable), None)
+    listing = {
+        "target": {"flink": target.flink, "python": target.python, "platform": target.platform},
+        "executable": executable or f"python{target.python_minor}",
+        "archives": [
+            {
+                "kind": item.kind,
+                "file": item.archive.path.name,
+                "size": item.archive.size,
+                "sha256": item.archive.sha256,
+                "packages": dict(sorted(item.packages.items())),
+            }
+            for item in packed
+        ],
+        "jars": [{"file": jar.name, "size": jar.size, "sha256": jar.sha256} for jar in jars],
+    }
+    path = folder / LIST_NAME
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(listing, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle that ``bundle build`` left in ``folder``, each file checked by its SHA-256.
+
+    Raises UsageError if there is none, or a file is missing or is another than the listed one.
+    """
+    path = folder / LIST_NAME
+    try:
+        listing = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{folder} holds no {LIST_NAME}.",
+            "Expected what `bundle build` makes.",
+            "Run `bundle build`, or name the files with --venv, --deps, --data and --jar.",
+        ) from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}", remedy="Run `bundle build`.") from error
+    for row in [*listing["archives"], *listing["jars"]]:
+        _check(folder / row["file"], row)
+    by_kind: dict[str, list[Path]] = {}
+    for row in listing["archives"]:
+        by_kind.setdefault(row["kind"], []).append(folder / row["file"])
+    return Bundle(
+        Target.parse(**listing["target"]),
+        listing["executable"],
+        next(iter(by_kind.get("venv", [])), None),
+        next(iter(by_kind.get("deps", [])), None),
+        tuple(by_kind.get("data", [])),
+        jar_list([folder / row["file"] for row in listing["jars"]]),
+    )
+
+
+def _check(file: Path, row: Mapping[str, Any]) -> None:
+    if not file.is_file():
+        raise UsageError(
+            f"{file} is missing.", f"{LIST_NAME} lists it.", "Run `bundle build` again."
+        )
+    if file.stat().st_size != row["size"] or sha256_of(file) != row["sha256"]:
+        raise UsageError(
+            f"{file} is not the file that was built.",
+            f"{LIST_NAME} lists it with sha256 {row['sha256']}.",
+            "Run `bundle build` again.",
+        )
+
+
+def bundle_of(
+    *,
+    venv: Path | None = None,
+    deps: Path | None = None,
+    data: Sequence[Path] = (),
+    jars: Sequence[Path] = (),
+    flink: str | None = None,
+    progress: Progress = SILENT,
+) -> Bundle:
+    """A bundle of single files; target and interpreter are what their manifests say.
+
+    Raises UsageError if an archive is not one of this tool's, or two are for different targets.
+    """
+    manifests = {path: read_manifest(path) for path in (venv, deps) if path is not None}
+    targets = {path: manifest["target"] for path, manifest in manifests.items()}
+    if venv and deps and targets[venv] != targets[deps]:
+        raise UsageError(
+            f"{venv} and {deps} are for different targets: {targets[venv]}, {targets[deps]}.",
+            "One job has one Flink, one Python and one platform.",
+            "Build one of them again.",
+        )
+    first = next(iter(targets.values()), {"flink": flink})
+    target = Target.parse(**first)
+    executable = f"python{target.python_minor}"
+    if venv:
+        executable = f"{venv.name}/{manifests[venv]['executable']}"
+    return Bundle(target, executable, venv, deps, tuple(data), jar_list(jars, progress))

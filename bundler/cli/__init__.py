@@ -1,0 +1,63 @@
+"""The command line: words to values and back, no logic."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from bundler.cli import archives, jobs, projects
+
+app = typer.Typer(
+    name="bundle",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Small, reproducible, checked archives for PyFlink jobs on a managed Flink.",
+    epilog="Exit codes: 2 wrong usage, 3 unsolvable requirements, 4 failed build, 5 failed job, "
+    "6 would not work on the target, 7 failed download, 130 interrupted.",
+)
+
+_ARCHIVES, _PROJECT, _JOBS = "Archives", "Project", "Jobs"
+for _command, _panel in (
+    (archives.venv, _ARCHIVES),
+    (archives.deps, _ARCHIVES),
+    (archives.data, _ARCHIVES),
+    (archives.jars, _ARCHIVES),
+    (projects.init, _PROJECT),
+    (projects.lock, _PROJECT),
+    (projects.build, _PROJECT),
+    (jobs.config, _JOBS),
+    (jobs.run, _JOBS),
+    (jobs.submit, _JOBS),
+):
+    app.command(rich_help_panel=_panel)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("flink-bundler"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; SIGTERM cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _ended)
+    app()
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,114 @@
+"""``bundle init``, ``lock`` and ``build``: all that bundle.toml describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bundler.cli.archives import as_json, megabytes, show
+from bundler.cli.options import (
+    BuilderKind,
+    Flink,
+    Image,
+    NoCheck,
+    Offline,
+    Platform,
+    ProjectPath,
+    Python,
+    reporting,
+)
+from bundler.cli.report import Report
+
+
+@reporting
+def init(
+    report: Report,
+    folder: Annotated[Path, typer.Argument(help="Where to begin.")] = Path(),
+    python: Python = None,
+    flink: Flink = None,
+    platform: Platform = None,
+) -> None:
+    """Begin a project: bundle.toml, requirements.txt and a job that runs.
+
+    Example: bundle init myjob --flink 2.2.1 --python 3.11
+    """
+    from bundler.scaffold import begin
+    from bundler.target import Target
+
+    written = begin(folder, Target.parse(flink=flink, python=python, platform=platform))
+    report.result(
+        {"files": [str(path) for path in written]},
+        "\n".join([*(f"wrote {path}" for path in written), "Next: bundle build, then bundle run."]),
+    )
+
+
+@reporting
+def lock(report: Report, offline: Offline = False, project: ProjectPath = Path()) -> None:
+    """Resolve the requirements anew and write pylock.venv.toml and pylock.deps.toml.
+
+    Example: bundle lock
+    """
+    from bundler.assemble import Workshop, make_locks
+    from bundler.cache import Cache
+    from bundler.project import find_project
+
+    shop = Workshop(
+        find_project(project, required=True), Cache.default(), report.progress(), offline
+    )
+    written = make_locks(shop)
+    report.result(
+        {"locks": [str(path) for path in written]}, "\n".join(f"wrote {path}" for path in written)
+    )
+
+
+@reporting
+def build(
+    report: Report,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for the bundle; default: dist."),
+    ] = None,
+    python: Python = None,
+    flink: Flink = None,
+    platform: Platform = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Where the Python comes from; wins over venv.base."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a Python that needs a newer glibc.")
+    ] = False,
+    builder: BuilderKind = None,
+    image: Image = None,
+    offline: Offline = False,
+    no_check: NoCheck = False,
+    project: ProjectPath = Path(),
+) -> None:
+    """Build all of bundle.toml: archives, JARs and bundle.lock.json.
+
+    Example: bundle build --project examples/opencv
+    """
+    from bundler.assemble import Workshop, make_bundle
+    from bundler.cache import Cache
+    from bundler.project import find_project
+
+    chosen = find_project(project, required=True).overridden(
+        target={"flink": flink, "python": python, "platform": platform},
+        venv={"base": base, "strict": strict or None},
+        build={"builder": builder, "image": image},
+    )
+    shop = Workshop(
+        chosen, Cache.default(), report.progress(), offline, not no_check, keep_locks=True
+    )
+    bundle, packed = make_bundle(shop, output or chosen.folder / "dist")
+    jars: list[dict[str, Any]] = [
+        {"file": str(jar.path), "size": jar.size, "sha256": jar.sha256} for jar in bundle.jars
+    ]
+    if report.json:
+        report.result({"archives": [as_json(item) for item in packed], "jars": jars})
+    else:
+        show(report, packed)
+        for jar in bundle.jars:
+            report.result({}, f"{jar.path}  {megabytes(jar.size).strip()}  {jar.sha256}")

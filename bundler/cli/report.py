@@ -1,0 +1,181 @@
+"""What a person, or a script, sees: progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import BundlerError
+from bundler.progress import Progress, Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+_SLOW_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a command talks. ``json`` gives one JSON document on stdout, ``quiet`` only errors."""
+
+    json: bool = False
+    quiet: bool = False
+
+    def progress(self) -> Progress:
+        """Bars on a terminal, plain lines elsewhere, nothing but a job's output when quiet."""
+        if self.json or self.quiet:
+            return _Quiet(to_stderr=self.json)
+        return _Bars() if sys.stderr.isatty() else _Lines()
+
+    def result(self, value: Mapping[str, Any], text: str = "") -> None:
+        """The outcome: ``value`` as JSON, or ``text`` for people."""
+        if self.json:
+            print(json.dumps(value, indent=2))
+        elif text and not self.quiet:
+            print(text)
+
+    def table(
+        self, value: Mapping[str, Any], columns: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> None:
+        """The outcome as a table of aligned columns; numbers are aligned by the caller."""
+        widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in [columns, *rows]
+        ]
+        self.result(value, "\n".join(lines))
+
+    def error(self, error: BundlerError) -> None:
+        """What went wrong, in at most three lines; with ``json`` as a document on stdout."""
+        if self.json:
+            found = {
+                "kind": type(error).__name__,
+                "found": error.found,
+                "expected": error.expected,
+                "remedy": error.remedy,
+            }
+            print(json.dumps({"error": found}, indent=2))
+        else:
+            print(f"error: {error}", file=sys.stderr)
+
+
+class _Quiet(Progress):
+    def __init__(self, *, to_stderr: bool) -> None:
+        self._stream = sys.stderr if to_stderr else sys.stdout
+
+    def warn(self, text: str) -> None:
+        print(f"warning: {text}", file=sys.stderr)
+
+    def output(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class _Lines(Progress):
+    """One line when work begins that turns out to be long, and when it has ended."""
+
+    @contextmanager
+    def task(self, text: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        started = time.monotonic()
+        timer = threading.Timer(_SLOW_SECONDS, self._say, [f"{text} ..."])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield Task()
+        finally:
+            timer.cancel()
+        seconds = time.monotonic() - started
+        if seconds >= _SLOW_SECONDS:
+            self._say(f"{text}: {seconds:.1f} s")
+
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
+
+    def output(self, line: str) -> None:
+        print(line, flush=True)
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class _Bars(Progress):
+    """rich's bars; all tasks share one display, which is there while any of them runs."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+        self._running = 0
+
+    @contextmanager
+    def task(self, text: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        bars = self._bars or self._start()
+        self._running += 1
+        size = f"{total / 1e6:,.0f} MB" if unit == "B" and total else ""
+        row = bars.add_task(text, total=total, size=size)
+        try:
+            yield _Row(bars, row)
+        finally:
+            bars.remove_task(row)
+            self._running -= 1
+            if self._running == 0:
+                bars.stop()
+                self._bars = None
+
+    def _start(self) -> Bars:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            SpinnerColumn,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[size]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bars.start()
+        return self._bars
+
+    def note(self, text: str) -> None:
+        self._print(text, sys.stderr)
+
+    def warn(self, text: str) -> None:
+        self._print(f"warning: {text}", sys.stderr)
+
+    def output(self, line: str) -> None:
+        self._print(line, sys.stdout)
+
+    def _print(self, text: str, stream: Any) -> None:
+        if self._bars is not None and stream.isatty():
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=stream, flush=True)
+
+
+class _Row(Task):
+    def __init__(self, bars: Bars, row: TaskID) -> None:
+        self._bars = bars
+        self._row = row
+
+    def advance(self, amount: int = 1) -> None:
+        self._bars.advance(self._row, amount)
+
+    def describe(self, text: str) -> None:
+        self._bars.update(self._row, description=text)

@@ -1,0 +1,143 @@
+"""From wheels, a base and data folders to the finished archives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bundler.archive.entry import Entry
+from bundler.archive.merge import merge
+from bundler.archive.read import tree_entries
+from bundler.archive.slim import slim
+from bundler.archive.wheel import Layout, prefix_layout, target_layout, wheel_entries
+from bundler.archive.writer import Archive, write_archive
+from bundler.base import Base
+from bundler.cache import Cache
+from bundler.errors import UsageError
+from bundler.progress import SILENT, Progress
+from bundler.target import Target
+from bundler.wheels import Wheel
+
+PREFIX = "venv"
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One archive of a build: its ``kind`` (venv, deps, data), the distributions in it by
+    normalized name, and the ``seconds`` that writing took.
+    """
+
+    kind: str
+    archive: Archive
+    seconds: float
+    packages: Mapping[str, str] = field(default_factory=dict)
+    executable: str | None = None
+
+
+def executable_in(archive_name: str, base_executable: str) -> str:
+    """The interpreter as a worker names it, once it has unpacked the archive."""
+    return f"{archive_name}/{PREFIX}/{base_executable}"
+
+
+def pack_venv(
+    base: Base,
+    wheels: Sequence[Wheel],
+    target: Target,
+    out: Path,
+    *,
+    rules: Sequence[str],
+    cache: Cache,
+    progress: Progress = SILENT,
+) -> Packed:
+    """venv.zip: the base below ``venv/``, with ``wheels`` installed in it.
+
+    Raises BuildError if two of them own one file with different bytes, UsageError for an unknown
+    slimming rule or when ``out`` cannot be written.
+    """
+    started = time.monotonic()
+    layout = prefix_layout(PREFIX, base.site_packages, base.executable, target.python_minor)
+    prefix = [entry.renamed(f"{PREFIX}/{entry.name}") for entry in base.entries]
+    packages = {**dict(base.distributions), **{wheel.name: wheel.version for wheel in wheels}}
+    manifest = _manifest("venv", target, packages, rules) | {
+        "base": base.kind,
+        "python": base.python_version,
+        "executable": f"{PREFIX}/{base.executable}",
+        "glibc": ".".join(str(part) for part in base.glibc),
+    }
+    entries = _spliced([prefix], wheels, layout, rules, cache)
+    archive = write_archive(entries, out, manifest=manifest, progress=progress)
+    executable = executable_in(out.name, base.executable)
+    return Packed("venv", archive, time.monotonic() - started, packages, executable)
+
+
+def pack_deps(
+    wheels: Sequence[Wheel],
+    target: Target,
+    out: Path,
+    *,
+    rules: Sequence[str],
+    cache: Cache,
+    progress: Progress = SILENT,
+) -> Packed:
+    """deps.zip: ``wheels`` at its root, as ``pip install --target`` lays them out.
+
+    Raises as `pack_venv`.
+    """
+    started = time.monotonic()
+    packages = {wheel.name: wheel.version for wheel in wheels}
+    entries = _spliced([], wheels, target_layout(), rules, cache)
+    manifest = _manifest("deps", target, packages, rules)
+    archive = write_archive(entries, out, manifest=manifest, progress=progress)
+    return Packed("deps", archive, time.monotonic() - started, packages)
+
+
+def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) -> Packed:
+    """A data archive: each file or folder of ``paths`` at its root, under its own name.
+
+    One folder alone gives its contents. Raises UsageError if a path does not exist or two have
+    one name.
+    """
+    started = time.monotonic()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(
+                f"{path} does not exist.", "Expected a file or a folder.", "Correct the path."
+            )
+    groups = [
+        tree_entries(
+            path, "" if len(paths) == 1 and path.is_dir() else path.resolve().name, str(path)
+        )
+        for path in paths
+    ]
+    archive = write_archive(merge(groups), out, manifest={"kind": "data"}, progress=progress)
+    return Packed("data", archive, time.monotonic() - started)
+
+
+def _spliced(
+    groups: Iterable[Sequence[Entry]],
+    wheels: Sequence[Wheel],
+    layout: Layout,
+    rules: Sequence[str],
+    cache: Cache,
+) -> list[Entry]:
+    spliced = [
+        wheel_entries(wheel.path, layout, f"{wheel.name} {wheel.version}") for wheel in wheels
+    ]
+    return slim(merge([*groups, *spliced]), rules, cache)
+
+
+def _manifest(
+    kind: str, target: Target, packages: Mapping[str, str], rules: Sequence[str]
+) -> dict[str, object]:
+    return {
+        "kind": kind,
+        "target": {
+            "flink": target.flink,
+            "python": target.python,
+            "platform": target.platform,
+        },
+        "packages": dict(sorted(packages.items())),
+        "slim": sorted(rules),
+    }
