@@ -65,7 +65,8 @@ def read_environment(path: Path) -> CondaEnvironment:
     try:
         file = _File.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A dependency may be two things: the deepest error is of the one it was meant to be.
+        first = max(error.errors(), key=lambda detail: len(detail["loc"]))
         key = ".".join(str(part) for part in first["loc"] if part not in ("str", "_Pip"))
         raise UsageError(
             f"{path}: {key or 'the file'}: {first['msg']}.",

@@ -6,8 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,11 +71,12 @@ def keep(
     """
     if (base := load(cache, identity, kind, reason)) is not None:
         return base
+    parent = _folder(cache)
     with cache.lock(f"base-{identity[:16]}"):
         if (base := load(cache, identity, kind, reason)) is not None:
             return base
-        with _staging(cache) as staging:
-            made = make(staging)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=parent) as staging:
+            made = make(Path(staging))
             sources = [path.absolute() for path in made.sources]
             folder = cache.path("base", _state(identity, sources), "base")
             shutil.rmtree(folder, ignore_errors=True)
@@ -126,12 +126,10 @@ def _state(identity: str, sources: Sequence[Path]) -> str:
     return key_of(identity, [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats])
 
 
-@contextmanager
-def _staging(cache: Cache) -> Iterator[Path]:
-    parent = cache.root / "base"
+def _folder(cache: Cache) -> Path:
+    folder = cache.root / "base"
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise fault(error, parent) from error
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=parent) as name:
-        yield Path(name)
+        raise fault(error, folder) from error
+    return folder
