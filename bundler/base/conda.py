@@ -27,11 +27,13 @@ from bundler.base.environment import CondaEnvironment, read_environment
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
 from bundler.base.solver import CondaProblem, install, is_cached, read_lock, solve, write_lock
 from bundler.base.store import Made, keep, key_of
-from bundler.errors import BuildError, UsageError
+from bundler.errors import BuildError, ResolutionError, UsageError
 from bundler.verify.elf import read_elf_file
 
 if TYPE_CHECKING:
-    from bundler.base.model import Base
+    from rattler import RepoDataRecord
+
+    from bundler.base.model import Base, LockPolicy
     from bundler.cache import Cache
     from bundler.progress import Progress
     from bundler.target import Target
@@ -59,13 +61,14 @@ def conda_base(
     environment: Path | None = None,
     channels: Sequence[str] = (),
     lock: Path | None = None,
+    policy: LockPolicy = "keep",
     offline: bool = False,
 ) -> Base:
     """Solve, install and pack a conda environment for ``target``.
 
     ``environment`` is an environment.yml (without one: just Python); ``channels`` come before
     those it names. If ``lock`` exists its packages are taken as they are, otherwise what was
-    solved is written there. ``pip:`` requirements come back in ``Base.requirements``: they belong
+    solved is written there; ``policy`` says otherwise. ``pip:`` requirements come back in ``Base.requirements``: they belong
     to the resolution of the other packages. Channel names are completed by CONDA_CHANNEL_ALIAS or
     ``channel_alias`` of .condarc. Packages' link scripts do not run.
 
@@ -81,16 +84,13 @@ def conda_base(
         channel_alias(),
     )
     packages = cache.root / "conda"
-    if lock is not None and lock.exists():
-        solution = read_lock(lock, problem)
-    else:
+    solution = _locked(lock, problem, policy, progress)
+    if solution is None:
         with progress.task("Solving the conda environment"):
             solution = solve(problem, packages, offline=offline, progress=progress)
-        if lock is not None:
+        if lock is not None and policy != "fit":
             write_lock(lock, problem, solution)
-    version = next(
-        str(record.version) for record in solution if str(record.name.source) == "python"
-    )
+    version = next(str(item.version) for item in solution if item.name.normalized == "python")
     reason = f"conda's Python {version} with {len(solution)} packages" + (
         f" of {environment}" if environment else ""
     )
@@ -166,9 +166,22 @@ def channel_alias() -> str | None:
     return alias if isinstance(alias, str) else None
 
 
-def _hashes(solution: Iterable[object]) -> list[str]:
-    digests = [getattr(record, "sha256", None) for record in solution]
-    return [digest.hex() if isinstance(digest, bytes) else "" for digest in digests]
+def _locked(
+    lock: Path | None, problem: CondaProblem, policy: LockPolicy, progress: Progress
+) -> list[RepoDataRecord] | None:
+    if lock is None or policy == "renew" or not lock.exists():
+        return None
+    try:
+        return read_lock(lock, problem)
+    except ResolutionError as error:
+        if policy == "keep":
+            raise
+        progress.note(f"{error.found} Solving without it.")
+        return None
+
+
+def _hashes(solution: Iterable[RepoDataRecord]) -> list[str]:
+    return [record.sha256.hex() if record.sha256 else "" for record in solution]
 
 
 def _site_packages(target: Target) -> str:

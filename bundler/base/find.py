@@ -79,8 +79,14 @@ def _found(
 
         return manylinux_base(target, cache, progress, options.image)
     if kind == "conda":
-        from bundler.base.conda import conda_base, prefix_base
-
+        try:
+            from bundler.base.conda import conda_base, prefix_base
+        except ImportError as error:
+            raise UsageError(
+                f"--base conda needs the Python package {error.name}, which is not installed.",
+                "Expected the conda extra of flink-bundler.",
+                "Run: pip install 'flink-bundler[conda]'",
+            ) from error
         if options.from_prefix is not None:
             return prefix_base(options.from_prefix, target, cache, progress)
         return conda_base(
@@ -90,6 +96,7 @@ def _found(
             environment=options.environment,
             channels=options.channels,
             lock=options.lock,
+            policy=options.lock_policy,
             offline=options.offline,
         )
     raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.verify.elf import GlibcNeed
 
@@ -45,18 +45,25 @@ class Base:
         return self.glibc <= target.glibc
 
 
+LockPolicy = Literal["keep", "fit", "renew"]
+"""How a lock of conda packages is treated: ``keep`` writes it if there is none and refuses a stale
+one, ``fit`` takes it only if it fits and writes nothing, ``renew`` solves anew and writes it."""
+
+
 @dataclass(frozen=True)
 class BaseOptions:
     """Choices that only some kinds of base take.
 
     ``environment`` is an environment.yml, ``channels`` come before its own, ``lock`` is where the
-    solved conda packages are kept, ``from_prefix`` an existing conda environment, ``image`` a
-    container image with ``/opt/python``; ``offline`` allows no network at all.
+    solved conda packages are kept and ``lock_policy`` how (see `LockPolicy`), ``from_prefix`` an
+    existing conda environment, ``image`` a container image with ``/opt/python``; ``offline``
+    allows no network at all.
     """
 
     environment: Path | None = None
     channels: tuple[str, ...] = ()
     lock: Path | None = None
+    lock_policy: LockPolicy = "keep"
     from_prefix: Path | None = None
     image: str | None = None
     offline: bool = False

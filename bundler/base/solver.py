@@ -130,14 +130,14 @@ def read_lock(path: Path, problem: CondaProblem) -> list[rattler.RepoDataRecord]
         raise UsageError(
             f"{path} is not a lock of conda packages: {_one_line(error)}",
             "Expected the file that an earlier run wrote.",
-            "Delete it, and lock again.",
+            "Run `bundle lock` to solve anew.",
         ) from error
     records = _locked_records(environment, problem)
     if why := _stale(environment, records, problem):
         raise ResolutionError(
             f"{path} is stale: {why}.",
             f"Expected a solution for {problem.target.describe()} of the present requirements.",
-            "Delete it, and lock again.",
+            "Run `bundle lock` to solve anew.",
         )
     return sorted(records, key=lambda record: str(record.name.normalized))
 
@@ -171,7 +171,7 @@ def install(
             raise kind(
                 f"The conda packages could not be installed: {_one_line(error)}",
                 "Expected each with the hash that its channel or the lock names.",
-                "Try again; if a package changed in its channel, delete the lock and lock again.",
+                "Try again; if a package changed in its channel, run `bundle lock`.",
             ) from error
 
 

@@ -222,6 +222,9 @@ class Recorded(Progress):
     def output(self, line: str) -> None:
         self.lines.append(line)
 
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
 
 def run_python(prefix: Path, base: Base, code: str) -> str:
     finished = subprocess.run(
@@ -336,6 +339,25 @@ def test_a_stale_lock_is_said_to_be_and_left_alone(
         conda_base(target, cache, SILENT, environment=environment, lock=lock)
     assert why in str(caught.value)
     assert lock.read_bytes() == written
+
+
+def test_a_stale_lock_may_be_passed_over_or_renewed(
+    channel: Channel, url: str, cache: Cache, tmp_path: Path
+) -> None:
+    lock = tmp_path / "conda.venv.lock"
+    environment = channel.environment(tmp_path, url, "python")
+    conda_base(channel.target, cache, SILENT, environment=environment, lock=lock)
+    written = lock.read_bytes()
+    environment = channel.environment(tmp_path, url, "greet")
+    said = Recorded()
+    base = conda_base(channel.target, cache, said, environment=environment, lock=lock, policy="fit")
+    assert ("greet", "1.0") in base.distributions
+    assert "is stale" in said.lines[0]
+    assert lock.read_bytes() == written
+    conda_base(channel.target, cache, said, environment=environment, lock=lock, policy="renew")
+    assert lock.read_bytes() != written
+    again = conda_base(channel.target, cache, said, environment=environment, lock=lock)
+    assert again.entries == base.entries
 
 
 def test_a_broken_lock_is_named(channel: Channel, cache: Cache, tmp_path: Path) -> None:
