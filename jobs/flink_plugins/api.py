@@ -41,6 +41,10 @@ class Context(ABC):
         """Which parallel instance this is, from 0."""
 
     @abstractmethod
+    def get_parallelism(self) -> int:
+        """How many parallel instances there are."""
+
+    @abstractmethod
     def get_logger(self) -> Any:
         """A text stream whose lines go to the worker's log; also has a logger's methods."""
 

@@ -206,7 +206,8 @@ def load(ref: PluginRef) -> Any:
     if ref.origin == SINETSTREAM:
         from flink_plugins.adapters import sinetstream
 
-        return sinetstream.source() if ref.kind == SOURCE else sinetstream.sink()
+        make = sinetstream.source if ref.kind == SOURCE else sinetstream.sink
+        return make(ref.target)
     module_name, _, attribute = ref.target.partition(":")
     try:
         plugin = importlib.import_module(module_name)  # type: Any

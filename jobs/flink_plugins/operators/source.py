@@ -29,7 +29,7 @@ except ImportError:
     InternalRow = None
 
 _MAX_PARALLELISM = 128
-_SHORTEST_WAIT_MS = 5
+_SHORTEST_WAIT_MS = 2
 _LONGEST_WAIT_MS = 20
 _BATCH = 5000
 
@@ -155,11 +155,9 @@ class PushSource(KeyedProcessFunction):
             self._keys.index(key),
             self._saved.value(),
             self._metrics,
+            len(self._keys),
         )
         self._runners[key] = runner
-        instances = getattr(source, "set_instances", None)
-        if instances is not None:
-            instances(len(self._keys))
         runner.start()
 
     def close(self) -> None:
@@ -220,7 +218,7 @@ def set_defaults(configuration: Any) -> None:
     of objects, Java would copy a whole batch for each record that it takes out of it.
     """
     if configuration.get_string("python.fn-execution.bundle.time", "") == "":
-        configuration.set_string("python.fn-execution.bundle.time", "5")
+        configuration.set_string("python.fn-execution.bundle.time", "3")
     if configuration.get_string("pipeline.object-reuse", "") == "":
         configuration.set_string("pipeline.object-reuse", "true")
 

@@ -99,11 +99,17 @@ class PluginContext(Context):
     """A context that can tell who it is and log; what a kind of plugin may do is added by it."""
 
     def __init__(
-        self, job: str, operator: str, instance: int = 0, metrics: Optional[Metrics] = None
+        self,
+        job: str,
+        operator: str,
+        instance: int = 0,
+        metrics: Optional[Metrics] = None,
+        parallelism: int = 1,
     ) -> None:
         self._job = job
         self._operator = operator
         self._instance = instance
+        self._parallelism = parallelism
         self._metrics = metrics or NoMetrics()
         self.logger = logging.getLogger("flink_plugins.plugin.{}".format(operator))
         self._stream = LogStream(self.logger)
@@ -120,6 +126,10 @@ class PluginContext(Context):
     def get_instance_id(self) -> int:
         """Index of this parallel instance."""
         return self._instance
+
+    def get_parallelism(self) -> int:
+        """Number of parallel instances."""
+        return self._parallelism
 
     def get_logger(self) -> Any:
         """A stream, and a logger."""

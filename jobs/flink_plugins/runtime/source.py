@@ -40,7 +40,7 @@ class SourceOptions(NamedTuple):
 
 class _SourceContext(PluginContext):
     def __init__(self, runner: "SourceRunner", metrics: Optional[Metrics]) -> None:
-        super().__init__(runner.job, runner.name, runner.instance, metrics)
+        super().__init__(runner.job, runner.name, runner.instance, metrics, runner.parallelism)
         self._runner = runner
         self._state = SourceState(runner.restored, runner.write_state)
         self.emit = runner.emit  # type: ignore[method-assign]  # saves a call for each record
@@ -66,10 +66,12 @@ class SourceRunner:
         instance: int = 0,
         restored: Optional[Dict[str, Any]] = None,
         metrics: Optional[Metrics] = None,
+        parallelism: int = 1,
     ) -> None:
         self.job = job
         self.name = name
         self.instance = instance
+        self.parallelism = parallelism
         self.restored = dict(restored or {})
         self._source = source
         self._encode = encode
@@ -131,6 +133,8 @@ class SourceRunner:
             self.context.logger.error("source %s: %s", self.name, text, exc_info=error)
         elif self._failure is None:
             self._failure = text
+            # Nothing may follow, or a checkpoint could leave behind what failed.
+            self._buffer.close()
 
     def drain(self, limit: int, size: int = 4 << 20) -> Tuple[List[Any], bool]:
         """Up to ``limit`` records of about ``size`` bytes, oldest first; whether `state` changed.
