@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from bundler.progress import Progress
     from bundler.target import Target
 
-LOCK_NAME = "conda.venv.lock"
-"""The usual name of the file that keeps solved conda packages, in pixi's lock format."""
-
 DEFAULT_CHANNEL = "conda-forge"
 
 _LEFT_OUT = re.compile(
@@ -68,9 +65,10 @@ def conda_base(
 
     ``environment`` is an environment.yml (without one: just Python); ``channels`` come before
     those it names. If ``lock`` exists its packages are taken as they are, otherwise what was
-    solved is written there; ``policy`` says otherwise. ``pip:`` requirements come back in ``Base.requirements``: they belong
-    to the resolution of the other packages. Channel names are completed by CONDA_CHANNEL_ALIAS or
-    ``channel_alias`` of .condarc. Packages' link scripts do not run.
+    solved is written there; ``policy`` says otherwise. ``pip:`` requirements come back in
+    ``Base.requirements``: they belong to the resolution of the other packages. Channel names are
+    completed by CONDA_CHANNEL_ALIAS or ``channel_alias`` of .condarc. Packages' link scripts do
+    not run.
 
     Raises UsageError for a bad file, ResolutionError if there is no solution or the lock is
     stale, FetchError if a channel or package cannot be had, BuildError if packing fails.

@@ -33,6 +33,10 @@ STANDARD_LIBRARY_LEFT_OUT = re.compile(
     r"|lib-dynload/(_crypt|nis|ossaudiodev|spwd)\."
 )
 
+_NAMES_THE_PREFIX = re.compile(
+    r"/(_sysconfigdata_[^/]*\.py|_sysconfig_vars_[^/]*\.json|build-details\.json)$"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -112,7 +116,7 @@ def _packages_folder(stdlib: Path) -> str:
 def _entry(name: str, path: Path, python: Interpreter, owner: str) -> Entry:
     is_binary = ".so" in PurePosixPath(name).suffixes or name.startswith("bin/")
     mode = stat.S_IFREG | (0o755 if is_binary else 0o644)
-    if "_sysconfigdata" in name and len(python.prefix.parts) > 2:
+    if _NAMES_THE_PREFIX.search(name) and len(python.prefix.parts) > 2:
         text = path.read_text(encoding="utf-8")
         data = text.replace(str(python.prefix), NEUTRAL_PREFIX).encode()
         return Entry(name, mode, Inline(data), owner)

@@ -30,7 +30,7 @@ from bundler.target import Target
 from bundler.verify.elf import elf_entries
 
 MODULES = "bz2, ctypes, decimal, hashlib, lzma, readline, sqlite3, ssl, sys, zlib"
-MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 NEW_ENOUGH = "manylinux_2_99_x86_64"
 
 
@@ -39,10 +39,10 @@ def target_for(minor: str, platform: str = NEW_ENOUGH) -> Target:
 
 
 def local_target() -> Target:
-    for minor in ("3.11", "3.12", "3.10", "3.9"):
+    for minor in ("3.11", "3.12", "3.10", "3.9", "3.13", "3.14"):
         if find_host(target_for(minor)):
             return target_for(minor)
-    pytest.skip("no local CPython 3.9 to 3.12")
+    pytest.skip("no local CPython 3.9 to 3.14")
 
 
 class Said(Progress):

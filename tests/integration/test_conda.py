@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -24,15 +25,21 @@ import pytest
 pytest.importorskip("rattler", reason="the conda extra is not installed")
 
 from unpacked import contents, unpack
+from uv import find_uv_bin
 
+from bundler.assemble import Workshop, make_bundle
 from bundler.base import Base, BaseOptions, find_base
 from bundler.base.conda import conda_base, prefix_base
 from bundler.base.host import find_host
 from bundler.cache import Cache
 from bundler.errors import BuildError, FetchError, ResolutionError, UsageError
+from bundler.flink.run import run_local
+from bundler.jobs import job_bundle
 from bundler.progress import SILENT, Progress
+from bundler.project import find_project
 from bundler.target import Target
 
+EXAMPLE = Path(__file__).parents[2] / "examples/conda"
 PLACEHOLDER = "/opt/" + "placeholder_" * 18
 GREET = f"""#!{PLACEHOLDER}/bin/python
 import greet
@@ -142,13 +149,13 @@ def make_package(
 
 
 def host_python(cache: Cache) -> tuple[Target, Base]:
-    for minor in ("3.11", "3.12", "3.10", "3.9"):
-        target = Target.parse(python=minor)
+    for minor in ("3.11", "3.12", "3.10", "3.9", "3.13", "3.14"):
+        target = Target("2.2.1", minor)
         if find_host(target):
             base = find_base("host", target, cache, SILENT)
             major, newest = base.glibc
             return replace(target, platform=f"manylinux_{major}_{newest}_x86_64"), base
-    pytest.skip("no local CPython 3.9 to 3.12 to make conda packages of")
+    pytest.skip("no local CPython 3.9 to 3.14 to make conda packages of")
 
 
 @pytest.fixture(scope="module")
@@ -478,8 +485,6 @@ def test_an_existing_environment_is_packed(
 def test_an_environment_with_lost_files_is_refused(
     channel: Channel, existing: Path, cache: Cache, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "env"
     shutil.copytree(existing, copy, symlinks=True)
     minor = channel.target.python_minor
@@ -506,3 +511,79 @@ def test_an_unpacked_symlink_is_relative(channel: Channel, url: str, cache: Cach
     links = [entry for entry in base.entries if entry.is_symlink]
     assert {entry.name for entry in links} >= {"bin/python", "bin/python3"}
     assert not [entry for entry in links if contents(entry).startswith(b"/")]
+
+
+@pytest.fixture(scope="module")
+def forge(channel: Channel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The alias of a channel named conda-forge, with the package that the example asks for."""
+    from rattler.index import index_fs
+
+    root = tmp_path_factory.mktemp("alias")
+    shutil.copytree(channel.folder, root / "conda-forge", copy_function=os.link)
+    target = channel.target
+    finished = subprocess.run(
+        [find_uv_bin(), "pip", "install", "--quiet", "--only-binary", ":all:", "--no-deps",
+         "--python-version", target.python_minor, "--python-platform", target.uv_platform,
+         "--target", root / "wheel", "ujson>=5"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    files = {
+        f"lib/python{target.python_minor}/site-packages/{path.relative_to(root / 'wheel')}": File(
+            path.read_bytes()
+        )
+        for path in sorted((root / "wheel").rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    (info,) = (root / "wheel").glob("ujson-*.dist-info")
+    version = info.name.removesuffix(".dist-info").split("-")[1]
+    depends = (f"python {target.python_minor}.*",)
+    make_package(root / "conda-forge", "ujson", version, files, depends=depends)
+    asyncio.run(index_fs(root / "conda-forge", write_shards=False, force=True))
+    with served(root) as address:
+        yield address
+
+
+@pytest.mark.flink
+@pytest.mark.network
+def test_the_example_runs_on_flink(
+    channel: Channel, forge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDA_CHANNEL_ALIAS", forge)
+    target = channel.target
+    if target.python_minor not in target.line.pythons:
+        pytest.skip(f"Flink {target.flink} has no wheel for the local Python {target.python}")
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    project = find_project(tmp_path / "example", required=True).overridden(
+        target={
+            "flink": target.flink,
+            "python": target.python_minor,
+            "platform": target.platform,
+        }
+    )
+    said = Recorded()
+    shop = Workshop(project, Cache.default(), said, keep_locks=True)
+    bundle, (venv,) = make_bundle(shop, tmp_path / "dist")
+    lock = (tmp_path / "example/conda.venv.lock").read_bytes()
+    assert b"/conda-forge/linux-64/ujson-" in lock
+    # conda has installed it: the index must not bring another.
+    assert "ujson" in venv.packages
+    assert b'name = "ujson"' not in (tmp_path / "example/pylock.venv.toml").read_bytes()
+
+    said.lines.clear()
+    result = run_local(job_bundle(bundle, project), Cache.default(), said, timeout=120)
+    assert result.state == "FINISHED"
+    rows = [line for line in said.lines if "+I[" in line]
+    totals = sorted(int(row.split("[")[1].split(",")[0]) for row in rows)
+    assert totals == [2, 3, 4, 5, 6]
+    minor = target.python_minor
+    for row in rows:
+        _, interpreter, library = row.split("[")[1].split("]")[0].split(", ")
+        unpacked = interpreter.removesuffix(f"venv.zip/venv/bin/python{minor}")
+        assert unpacked != interpreter
+        assert not Path(unpacked).is_relative_to(tmp_path / "dist")
+        assert library.startswith(f"{unpacked}venv.zip/venv/lib/python{minor}/site-packages/ujson")
+        assert library.endswith(".so")
