@@ -78,8 +78,9 @@ def flink_run_arguments(
 ) -> list[str]:
     """The arguments of ``flink`` that submit the job, beginning with ``run``.
 
-    All paths are absolute: with archives, Flink's client changes its working folder. Raises
-    UsageError if the bundle has no job.
+    All paths are absolute: with archives, Flink's client changes its working folder. It uploads
+    one JAR (``--jarfile``) and overwrites ``pipeline.jars``, so several become ``--classpath``,
+    which every node must have in the same place. Raises UsageError if the bundle has no job.
     """
     configuration = flink_configuration(bundle, base=base)
     arguments = ["run"]
@@ -97,6 +98,9 @@ def flink_run_arguments(
     ):
         if key in configuration:
             arguments += [flag, flat(configuration.pop(key))]
+    if base is None and len(bundle.jars) == 1:
+        configuration.pop("pipeline.jars", None)
+        arguments += ["--jarfile", str(bundle.jars[0].path)]
     for key in ("pipeline.jars", "pipeline.classpaths"):
         for url in configuration.pop(key, ()):  # type: ignore[attr-defined]
             arguments += ["--classpath", url]
