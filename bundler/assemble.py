@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import platform
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +16,10 @@ from packaging.utils import canonicalize_name
 from bundler.archive.read import read_manifest
 from bundler.archive.slim import DEFAULT_RULES
 from bundler.base import Base, BaseOptions, find_base
+from bundler.base.host import find_host
 from bundler.bundle import Bundle, bundle_of, write_list
 from bundler.cache import Cache
-from bundler.errors import UsageError
+from bundler.errors import UsageError, VerificationError
 from bundler.fetch import digest_of
 from bundler.files import whole_file
 from bundler.jars import jar_list
@@ -27,14 +31,16 @@ from bundler.project import DepsTable, Project, VenvTable
 from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, with_setuptools_cap
 from bundler.target import Target
-from bundler.verify.imports import check_archives
+from bundler.verify.imports import ImportFailure, check_archives
 from bundler.wheels import Builder, wheels_of
 
 if TYPE_CHECKING:
+    from bundler.base.model import LockPolicy
     from bundler.build.container import ContainerOptions
 
 VENV_LOCK = "pylock.venv.toml"
 DEPS_LOCK = "pylock.deps.toml"
+CONDA_LOCK = "conda.venv.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ def _container_options(project: Project) -> ContainerOptions | None:
 def make_venv(shop: Workshop, out: Path) -> Packed:
     """Build venv.zip at ``out``. Raises any BundlerError of the stages."""
     table = shop.project.tables.venv or VenvTable()
-    base = _base(shop, table)
+    base = _base(shop, table, "keep" if shop.keep_locks else "fit")
     wanted = _venv_wanted(shop, table, base)
     lock = shop.lock(VENV_LOCK, wanted)
     wheels = wheels_of(
@@ -110,20 +116,16 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
         cache=shop.cache,
         progress=shop.progress,
     )
-    if shop.check:
-        check_archives(out, (), shop.target, shop.progress)
     return packed
 
 
-def make_deps(
-    shop: Workshop, out: Path, *, venv: Path | None = None, pins: Mapping[str, str] | None = None
-) -> Packed:
+def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
     """Build deps.zip at ``out``; ``pins`` are the versions that venv.zip has and it leaves out.
 
-    ``venv`` is the venv.zip to check the imports with, if there is one.
+    Raises any BundlerError of the stages.
     """
     table = shop.project.tables.deps or DepsTable()
-    wanted = _deps_wanted(shop, table, pins or {})
+    wanted = _deps_wanted(shop, table, pins)
     lock = shop.lock(DEPS_LOCK, wanted)
     wheels = wheels_of(
         lock,
@@ -131,7 +133,7 @@ def make_deps(
         shop.cache,
         shop.progress,
         builder=shop.builder(),
-        without=frozenset(pins or ()),
+        without=frozenset(pins),
         offline=shop.offline,
     )
     packed = pack_deps(
@@ -142,9 +144,63 @@ def make_deps(
         cache=shop.cache,
         progress=shop.progress,
     )
-    if shop.check:
-        check_archives(venv, (out,), shop.target, shop.progress)
     return packed
+
+
+def check(shop: Workshop, packed: Sequence[Packed], venv: Path | None = None) -> None:
+    """Unpack the archives and import what they hold, if this machine can run the target.
+
+    ``venv`` is the venv.zip to use if none is among ``packed``. Archives that passed before are
+    passed over. Raises VerificationError naming what does not import.
+    """
+    if not shop.check or not packed:
+        return
+    target = shop.target
+    if sys.platform != "linux" or platform.machine() != target.architecture:
+        shop.progress.note(f"Imports not checked: {target.platform} does not run here.")
+        return
+    own = [item.archive.path for item in packed if item.kind == "venv"]
+    deps = [item.archive.path for item in packed if item.kind == "deps"]
+    venv = own[0] if own else venv
+    python = None
+    if venv is None:
+        host = find_host(target)
+        if host is None:
+            shop.progress.note(
+                f"Imports not checked: there is no Python {target.python_minor} here, and no "
+                "venv.zip was given (--exclude-in)."
+            )
+            return
+        python = host.interpreter.executable
+    tables = shop.project.tables
+    skip = {*(tables.venv or VenvTable()).skip_imports, *(tables.deps or DepsTable()).skip_imports}
+    hashes = [item.archive.sha256 for item in packed if item.kind != "data"]
+    key = digest_of(json.dumps([hashes, str(venv), str(python), sorted(skip)]).encode())
+    passed = shop.cache.path("checked", key, "report.json")
+    if passed.is_file():
+        return
+    report = check_archives(venv, deps, python, progress=shop.progress)
+    failures = [failure for failure in report.failures if failure.module not in skip]
+    if failures:
+        raise _not_importable(packed, failures)
+    with whole_file(passed) as temporary:
+        temporary.write_text(json.dumps({"modules": report.modules}))
+    names = ", ".join(path.name for path in [*own, *deps])
+    shop.progress.note(f"{names}: {report.modules} modules import ({report.seconds:.1f} s)")
+
+
+def _not_importable(
+    packed: Sequence[Packed], failures: Sequence[ImportFailure]
+) -> VerificationError:
+    first = failures[0]
+    others = [failure.module for failure in failures[1:]]
+    reason = first.error.splitlines()[-1] if first.error else "no reason given"
+    return VerificationError(
+        f"{first.module} of {first.distribution} does not import: {reason}",
+        f"Neither do: {', '.join(others)}." if others else "",
+        f"{', '.join(item.archive.path.name for item in packed)} is written. Add what is missing "
+        "to the requirements; or, if the job does without it, name it in skip-imports.",
+    )
 
 
 def versions_in(venv: Path) -> dict[str, str]:
@@ -176,15 +232,13 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
     folder.mkdir(parents=True, exist_ok=True)
     packed: list[Packed] = []
     with shop.cache.lock(f"build-{digest_of(str(folder.resolve()).encode())[:16]}"):
-        venv = None
         pins: dict[str, str] = {}
         if tables.venv is not None or tables.deps is None:
-            venv = folder / "venv.zip"
-            packed.append(make_venv(shop, venv))
+            packed.append(make_venv(shop, folder / "venv.zip"))
             if tables.deps is None or tables.deps.exclude_venv:
                 pins = dict(packed[0].packages)
         if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
-            packed.append(make_deps(shop, folder / "deps.zip", venv=venv, pins=pins))
+            packed.append(make_deps(shop, folder / "deps.zip", pins))
         for name, data in tables.data.items():
             paths = shop.project.paths(data.paths)
             packed.append(pack_data(paths, folder / f"{name}.zip", progress=shop.progress))
@@ -192,6 +246,7 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
             if jar.path.parent != folder.absolute():
                 with whole_file(folder / jar.name) as temporary:
                     shutil.copyfile(jar.path, temporary)
+        check(shop, packed)
         write_list(folder, target, packed, jars)
     by_kind = {item.kind: item.archive.path for item in packed}
     bundle = bundle_of(
@@ -212,7 +267,7 @@ def make_locks(shop: Workshop) -> list[Path]:
     pins: dict[str, str] = {}
     if tables.venv is not None or tables.deps is None:
         table = tables.venv or VenvTable()
-        base = _base(shop, table)
+        base = _base(shop, table, "renew")
         wanted = _venv_wanted(shop, table, base)
         lock = resolve(wanted, shop.target, folder, shop.progress, offline=shop.offline)
         write_lock(lock, folder / VENV_LOCK)
@@ -227,12 +282,13 @@ def make_locks(shop: Workshop) -> list[Path]:
     return written
 
 
-def _base(shop: Workshop, table: VenvTable) -> Base:
+def _base(shop: Workshop, table: VenvTable, policy: LockPolicy) -> Base:
     project = shop.project
     options = BaseOptions(
         environment=project.path(table.environment) if table.environment else None,
         channels=table.channels,
-        lock=project.folder / "conda.venv.lock" if table.base == "conda" else None,
+        lock=project.folder / CONDA_LOCK,
+        lock_policy=policy,
         from_prefix=project.path(table.from_prefix) if table.from_prefix else None,
         image=project.tables.build.image,
         offline=shop.offline,

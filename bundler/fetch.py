@@ -10,9 +10,10 @@ import contextlib
 import hashlib
 import shutil
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,14 +88,16 @@ def fetch(
             progress.task(f"Fetching {len(missing)} files", total, "B") as task,
             _client(settings) if remote else contextlib.nullcontext() as client,
         ):
+            left = threading.Event()
             jobs = [
-                pool.submit(_fetch_one, item, place, client, settings, task)
+                pool.submit(_fetch_one, item, place, client, settings, task, left)
                 for item, place in missing
             ]
             try:
-                for job in jobs:
+                for job in as_completed(jobs):
                     job.result()
             except BaseException:
+                left.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return places
@@ -113,12 +116,13 @@ def _fetch_one(
     client: httpx.Client | None,
     settings: IndexSettings,
     task: Task,
+    left: threading.Event,
 ) -> None:
     with whole_file(place) as temporary:
         if client is None or urlsplit(item.url).scheme == "file":
             _copy(item, temporary, task)
         else:
-            _download(item, temporary, client, settings, task)
+            _download(item, temporary, client, settings, task, left)
         found = sha256_of(temporary)
         if found != item.sha256:
             raise FetchError(
@@ -146,7 +150,12 @@ def _copy(item: Download, temporary: Path, task: Task) -> None:
 
 
 def _download(
-    item: Download, temporary: Path, client: httpx.Client, settings: IndexSettings, task: Task
+    item: Download,
+    temporary: Path,
+    client: httpx.Client,
+    settings: IndexSettings,
+    task: Task,
+    left: threading.Event,
 ) -> None:
     import httpx
 
@@ -164,6 +173,8 @@ def _download(
                     file.write(block)
                     received += len(block)
                     task.advance(len(block))
+                    if left.is_set():
+                        raise FetchError(f"{item.name} was left half fetched.")
             return
         except httpx.HTTPStatusError as error:
             status = error.response.status_code

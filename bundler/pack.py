@@ -66,7 +66,7 @@ def pack_venv(
         "executable": f"{PREFIX}/{base.executable}",
         "glibc": ".".join(str(part) for part in base.glibc),
     }
-    entries = _spliced([prefix], wheels, layout, rules, cache)
+    entries = _spliced([prefix], wheels, layout, rules, cache, progress)
     archive = write_archive(entries, out, manifest=manifest, progress=progress)
     executable = executable_in(out.name, base.executable)
     return Packed("venv", archive, time.monotonic() - started, packages, executable)
@@ -87,7 +87,7 @@ def pack_deps(
     """
     started = time.monotonic()
     packages = {wheel.name: wheel.version for wheel in wheels}
-    entries = _spliced([], wheels, target_layout(), rules, cache)
+    entries = _spliced([], wheels, target_layout(), rules, cache, progress)
     manifest = _manifest("deps", target, packages, rules)
     archive = write_archive(entries, out, manifest=manifest, progress=progress)
     return Packed("deps", archive, time.monotonic() - started, packages)
@@ -121,11 +121,12 @@ def _spliced(
     layout: Layout,
     rules: Sequence[str],
     cache: Cache,
+    progress: Progress,
 ) -> list[Entry]:
     spliced = [
         wheel_entries(wheel.path, layout, f"{wheel.name} {wheel.version}") for wheel in wheels
     ]
-    return slim(merge([*groups, *spliced]), rules, cache)
+    return slim(merge([*groups, *spliced]), rules, cache=cache, progress=progress)
 
 
 def _manifest(

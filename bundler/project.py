@@ -49,6 +49,7 @@ class VenvTable(_Table):
     channels: tuple[str, ...] = ()
     from_prefix: Path | None = None
     slim: tuple[str, ...] | None = None
+    skip_imports: tuple[str, ...] = ()
     keep_jars: bool = False
     strict: bool = False
 
@@ -60,6 +61,7 @@ class DepsTable(_Table):
     packages: tuple[str, ...] = ()
     no_deps: bool = False
     exclude_venv: bool = True
+    skip_imports: tuple[str, ...] = ()
     slim: tuple[str, ...] | None = None
 
 

@@ -102,12 +102,13 @@ def flink_line(version: str) -> FlinkLine:
 
 def newest_flink_for(python: str) -> str:
     """The newest Flink release with a wheel for the CPython minor version ``python`` ("3.7")."""
-    for line in reversed(FLINK_LINES.values()):
+    lines = list(FLINK_LINES.values())
+    for line in reversed(lines):
         if python in line.pythons:
             return line.newest
     raise UsageError(
         f"No PyFlink release has a wheel for Python {python}.",
-        f"Newest line: {line.newest} for Python {', '.join(line.pythons)}.",
+        f"The newest is {lines[-1].newest}, for Python {', '.join(lines[-1].pythons)}.",
         "Give one of these with --python.",
     )
 

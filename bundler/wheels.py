@@ -147,9 +147,8 @@ def _build(
     except BuildError as error:
         if not refusals:
             raise
-        refusal = refusals[0]
         raise BuildError(
-            refusal.found,
-            refusal.expected,
+            refusals[0].found,
+            refusals[0].expected,
             f"The container build fails too: {error.found} {error.remedy}",
         ) from error

@@ -72,7 +72,7 @@ def venv(
 
     Example: bundle venv --python 3.7 --flink 1.16.3 -o venv.zip
     """
-    from bundler.assemble import Workshop, make_venv
+    from bundler.assemble import Workshop, check, make_venv
     from bundler.cache import Cache
     from bundler.project import find_project
 
@@ -90,7 +90,9 @@ def venv(
         build={"builder": builder, "image": image},
     )
     shop = Workshop(chosen, Cache.default(), report.progress(), offline, not no_check)
-    show(report, [make_venv(shop, output)])
+    packed = make_venv(shop, output)
+    check(shop, [packed])
+    show(report, [packed])
 
 
 @reporting
@@ -116,17 +118,17 @@ def deps(
     no_check: NoCheck = False,
     project: ProjectPath = Path(),
 ) -> None:
-    """Build deps.zip: the packages that the job imports, compiled ones too.
+    """Build deps.zip: the packages that the job imports.
 
     Example: bundle deps -r requirements.txt --exclude-in venv.zip -o deps.zip
     """
-    from bundler.assemble import Workshop, make_deps, target_in, versions_in
+    from bundler.assemble import Workshop, check, make_deps, target_in, versions_in
     from bundler.cache import Cache
     from bundler.project import find_project
 
     target = {"flink": flink, "python": python, "platform": platform}
     if exclude_in is not None and not any(target.values()):
-        target = target_in(exclude_in)
+        target = {**target_in(exclude_in)}
     chosen = find_project(project).overridden(
         target=target,
         deps={
@@ -138,7 +140,9 @@ def deps(
     )
     pins = versions_in(exclude_in) if exclude_in is not None else {}
     shop = Workshop(chosen, Cache.default(), report.progress(), offline, not no_check)
-    show(report, [make_deps(shop, output, venv=exclude_in, pins=pins)])
+    packed = make_deps(shop, output, pins)
+    check(shop, [packed], exclude_in)
+    show(report, [packed])
 
 
 @reporting
@@ -147,9 +151,9 @@ def data(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive.")] = Path("data.zip"),
 ) -> None:
-    """Build a data archive from files and folders; one folder alone gives its contents.
+    """Build a data archive from files and folders.
 
-    Example: bundle data ./models -o models.zip
+    One folder alone gives its contents. Example: bundle data ./models -o models.zip
     """
     from bundler.pack import pack_data
 

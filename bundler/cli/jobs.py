@@ -14,47 +14,45 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from bundler.services.model import JobBundle, JobResult
 
-_FILES, _JOB = "Bundle", "Job"
-
 Dist = Annotated[
     Path | None,
-    typer.Option(help="Folder of the bundle; default: dist.", rich_help_panel=_FILES),
+    typer.Option(help="Folder of the bundle; default: dist."),
 ]
 Venv = Annotated[
     Path | None,
-    typer.Option(help="A venv.zip, instead of a bundle.", rich_help_panel=_FILES),
+    typer.Option(help="A venv.zip, instead of a bundle."),
 ]
 Deps = Annotated[
     Path | None,
-    typer.Option(help="A deps.zip.", rich_help_panel=_FILES),
+    typer.Option(help="A deps.zip."),
 ]
 Data = Annotated[
     list[Path] | None,
-    typer.Option(help="A data archive; may be given several times.", rich_help_panel=_FILES),
+    typer.Option(help="A data archive; may be given several times."),
 ]
 Jar = Annotated[
     list[Path] | None,
-    typer.Option(help="A JAR; may be given several times.", rich_help_panel=_FILES),
+    typer.Option(help="A JAR; may be given several times."),
 ]
 Script = Annotated[
     Path | None,
-    typer.Option(help="The Python program that defines the job.", rich_help_panel=_JOB),
+    typer.Option(help="The Python program that defines the job."),
 ]
 Module = Annotated[
     str | None,
-    typer.Option(help="A module to run as the job, instead of a script.", rich_help_panel=_JOB),
+    typer.Option(help="A module to run as the job, instead of a script."),
 ]
 PyFile = Annotated[
     list[Path] | None,
-    typer.Option(help="A module, package or zip that the job imports.", rich_help_panel=_JOB),
+    typer.Option(help="A module, package or zip that the job imports."),
 ]
 Parallelism = Annotated[
     int | None,
-    typer.Option(min=1, help="The job's parallelism.", rich_help_panel=_JOB),
+    typer.Option(min=1, help="The job's parallelism."),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", "-D", help="KEY=VALUE for Flink.", rich_help_panel=_JOB),
+    typer.Option("--set", "-D", help="KEY=VALUE for Flink."),
 ]
 Arguments = Annotated[
     list[str] | None,
@@ -90,7 +88,9 @@ def config(
     arguments: Arguments = None,
     project: ProjectPath = Path(),
 ) -> None:
-    """Print Flink's configuration for the bundle: a file's text, or `flink run` arguments.
+    """Print Flink's configuration for the bundle.
+
+    As a configuration file, or as `flink run` arguments.
 
     Example: bundle config --archives-at oss://bucket/job
     """
@@ -143,7 +143,9 @@ def run(
     arguments: Arguments = None,
     project: ProjectPath = Path(),
 ) -> None:
-    """Run the job on a local Flink of the target's version, and print what it prints.
+    """Run the job on a local Flink.
+
+    Of the target's version; prints what the job prints.
 
     Example: bundle run --project examples/opencv
     """
@@ -184,9 +186,11 @@ def submit(
     arguments: Arguments = None,
     project: ProjectPath = Path(),
 ) -> None:
-    """Submit the job to a Flink cluster (1.17 or newer) by its REST API alone.
+    """Submit the job to a Flink cluster.
 
-    Follows the job until it ends. Example: bundle submit --master http://localhost:8081
+    By the REST API of Flink 1.17 or newer alone. Follows the job until it ends.
+
+    Example: bundle submit --master http://localhost:8081
     """
     from bundler.cache import Cache
     from bundler.services.submit import submit as submit_job

@@ -15,19 +15,17 @@ from bundler.errors import BundlerError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_TARGET, _OUTPUT = "Target", "Output"
-
 Flink = Annotated[
     str | None,
-    typer.Option(help="Flink release, such as 2.2.1.", rich_help_panel=_TARGET),
+    typer.Option(help="Flink release, such as 2.2.1."),
 ]
 Python = Annotated[
     str | None,
-    typer.Option(help="Python version, such as 3.11 or 3.7.16.", rich_help_panel=_TARGET),
+    typer.Option(help="Python version, such as 3.11 or 3.7.16."),
 ]
 Platform = Annotated[
     str | None,
-    typer.Option(help="pip's platform tag, such as manylinux2014_x86_64.", rich_help_panel=_TARGET),
+    typer.Option(help="pip's platform tag, such as manylinux2014_x86_64."),
 ]
 ProjectPath = Annotated[
     Path,
@@ -80,9 +78,7 @@ def reporting(command: Command) -> Command:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False,
-            annotation=Annotated[
-                bool, typer.Option(f"--{name}", help=text, rich_help_panel=_OUTPUT)
-            ],
+            annotation=Annotated[bool, typer.Option(f"--{name}", help=text)],
         )
         for name, text in (
             ("quiet", "Say nothing but warnings and errors."),

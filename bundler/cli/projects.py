@@ -30,7 +30,9 @@ def init(
     flink: Flink = None,
     platform: Platform = None,
 ) -> None:
-    """Begin a project: bundle.toml, requirements.txt and a job that runs.
+    """Begin a project with a job that runs.
+
+    Writes bundle.toml, requirements.txt and job.py.
 
     Example: bundle init myjob --flink 2.2.1 --python 3.11
     """
@@ -46,7 +48,9 @@ def init(
 
 @reporting
 def lock(report: Report, offline: Offline = False, project: ProjectPath = Path()) -> None:
-    """Resolve the requirements anew and write pylock.venv.toml and pylock.deps.toml.
+    """Resolve the requirements anew.
+
+    Writes pylock.venv.toml and pylock.deps.toml.
 
     Example: bundle lock
     """
@@ -86,7 +90,9 @@ def build(
     no_check: NoCheck = False,
     project: ProjectPath = Path(),
 ) -> None:
-    """Build all of bundle.toml: archives, JARs and bundle.lock.json.
+    """Build all that bundle.toml describes.
+
+    Archives, JARs and bundle.lock.json, in dist/.
 
     Example: bundle build --project examples/opencv
     """

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from bundler.errors import UsageError
+from bundler.project import find_project
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+GOOD = """
+[target]
+flink = "2.2.1"
+[venv]
+keep-jars = true
+[data.models]
+paths = ["models"]
+[job]
+script = "job.py"
+[job.configuration]
+"python.fn-execution.bundle.size" = 10
+"""
+
+
+def test_both_files_hold_the_same_tables(tmp_path: Path) -> None:
+    shared_text = tomli_w.dumps({"tool": {"bundle": tomllib.loads(GOOD)}})
+    (tmp_path / "pyproject.toml").write_text(shared_text)
+    shared = find_project(tmp_path)
+    own = tmp_path / "bundle.toml"
+    own.write_text(GOOD)
+    assert find_project(tmp_path).file == own
+    assert find_project(tmp_path).tables == shared.tables
+    assert find_project(own).tables.venv is not None
+    assert find_project(own).paths(find_project(own).tables.data["models"].paths) == [
+        tmp_path / "models"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        ("[venv]\nkeepjars = true", "venv.keepjars", "keep-jars"),
+        ("[vemv]\n", "vemv", "venv"),
+        ("[job]\nparallelism = 0", "job.parallelism", ""),
+        ("[venv]\nbase = 'docker'", "venv.base", ""),
+        ("[data.models]\npaths = []", "data.models.paths", ""),
+        ("[data.'../x']\npaths = ['a']", "data.../x", ""),
+        ("[target\n", "is not TOML", "TOML 1.0"),
+    ],
+)
+def test_errors_name_the_file_and_the_key(
+    tmp_path: Path, text: str, found: str, expected: str
+) -> None:
+    file = tmp_path / "bundle.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        find_project(tmp_path)
+    assert str(file) in caught.value.found
+    assert found in caught.value.found
+    assert expected in caught.value.expected
+    assert caught.value.remedy
+
+
+def test_the_key_in_pyproject_is_named_in_full(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.bundle.job]\nscrip = 'x'\n")
+    with pytest.raises(UsageError, match=r"tool\.bundle\.job\.scrip"):
+        find_project(tmp_path)
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "bundle.toml").write_text(GOOD)
+    project = find_project(tmp_path).overridden(
+        target={"flink": "1.16.3", "python": None}, venv={"base": "host", "keep_jars": None}
+    )
+    assert project.tables.target.flink == "1.16.3"
+    assert project.tables.venv is not None
+    assert (project.tables.venv.base, project.tables.venv.keep_jars) == ("host", True)
+    with pytest.raises(UsageError, match=r"the command line: venv\.base"):
+        project.overridden(venv={"base": "docker"})
+
+
+def test_a_folder_without_a_project(tmp_path: Path) -> None:
+    assert find_project(tmp_path).file is None
+    with pytest.raises(UsageError, match=r"holds no bundle\.toml"):
+        find_project(tmp_path, required=True)
