@@ -24,6 +24,10 @@ unit: install
 test: install
 	$(BIN)/pytest tests/unit tests/integration
 
+demo: install
+	$(BIN)/bundle build --project examples/opencv
+	$(BIN)/bundle run --project examples/opencv
+
 bench: install
 	$(BIN)/python -m tests.benchmarks
 

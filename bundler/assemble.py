@@ -21,7 +21,7 @@ from bundler.bundle import Bundle, bundle_of, write_list
 from bundler.cache import Cache
 from bundler.errors import UsageError, VerificationError
 from bundler.fetch import digest_of
-from bundler.files import whole_file
+from bundler.files import sha256_of, whole_file
 from bundler.jars import jar_list
 from bundler.lock import Lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
@@ -107,7 +107,7 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
         without=frozenset(canonicalize_name(name) for name, _ in base.distributions),
         offline=shop.offline,
     )
-    packed = pack_venv(
+    return pack_venv(
         base,
         wheels,
         shop.target,
@@ -116,7 +116,6 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
         cache=shop.cache,
         progress=shop.progress,
     )
-    return packed
 
 
 def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
@@ -136,7 +135,7 @@ def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
         without=frozenset(pins),
         offline=shop.offline,
     )
-    packed = pack_deps(
+    return pack_deps(
         wheels,
         shop.target,
         out,
@@ -144,7 +143,6 @@ def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
         cache=shop.cache,
         progress=shop.progress,
     )
-    return packed
 
 
 def check(shop: Workshop, packed: Sequence[Packed], venv: Path | None = None) -> None:
@@ -175,7 +173,9 @@ def check(shop: Workshop, packed: Sequence[Packed], venv: Path | None = None) ->
     tables = shop.project.tables
     skip = {*(tables.venv or VenvTable()).skip_imports, *(tables.deps or DepsTable()).skip_imports}
     hashes = [item.archive.sha256 for item in packed if item.kind != "data"]
-    key = digest_of(json.dumps([hashes, str(venv), str(python), sorted(skip)]).encode())
+    if venv is not None and not own:
+        hashes.append(sha256_of(venv))
+    key = digest_of(json.dumps([hashes, str(python), sorted(skip)]).encode())
     passed = shop.cache.path("checked", key, "report.json")
     if passed.is_file():
         return

@@ -96,8 +96,7 @@ def pack_deps(
 def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) -> Packed:
     """A data archive: each file or folder of ``paths`` at its root, under its own name.
 
-    One folder alone gives its contents. Raises UsageError if a path does not exist or two have
-    one name.
+    Raises UsageError if a path does not exist, BuildError if two different ones have one name.
     """
     started = time.monotonic()
     for path in paths:
@@ -105,12 +104,7 @@ def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) 
             raise UsageError(
                 f"{path} does not exist.", "Expected a file or a folder.", "Correct the path."
             )
-    groups = [
-        tree_entries(
-            path, "" if len(paths) == 1 and path.is_dir() else path.resolve().name, str(path)
-        )
-        for path in paths
-    ]
+    groups = [tree_entries(path, path.resolve().name, str(path)) for path in paths]
     archive = write_archive(merge(groups), out, manifest={"kind": "data"}, progress=progress)
     return Packed("data", archive, time.monotonic() - started)
 

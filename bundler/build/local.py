@@ -41,8 +41,8 @@ def build_locally(
 ) -> Path:
     """A wheel of ``source`` that fits ``target``, from the cache if it was built before.
 
-    Raises TargetNeededError if it has to be compiled and this machine's Python, architecture or glibc
-    is not the target's; BuildError if the build fails.
+    Raises TargetNeededError if it has to be compiled and this machine's Python, architecture or
+    glibc is not the target's; BuildError if the build fails.
     """
     compiles_here = _satisfies(target)
     kept = cache.path(

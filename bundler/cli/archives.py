@@ -153,7 +153,7 @@ def data(
 ) -> None:
     """Build a data archive from files and folders.
 
-    One folder alone gives its contents. Example: bundle data ./models -o models.zip
+    Each lies at its root, under its own name. Example: bundle data ./models -o models.zip
     """
     from bundler.pack import pack_data
 
