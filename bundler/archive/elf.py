@@ -65,6 +65,8 @@ def _plan(descriptor: int) -> _Plan | None:
     header = _HEADER.unpack(start)
     kind, segments_at, sections_at = header[1], header[5], header[6]
     segment_count, section_count, names_index = header[10], header[12], header[13]
+    if max(segments_at, sections_at) > length:
+        return None
     segment_table = os.pread(descriptor, segment_count * _SEGMENT.size, segments_at)
     section_table = os.pread(descriptor, section_count * _SECTION.size, sections_at)
     if (
@@ -76,6 +78,11 @@ def _plan(descriptor: int) -> _Plan | None:
         return None
     sections = [list(fields) for fields in _SECTION.iter_unpack(section_table)]
     loaded = [(fields[2], fields[2] + fields[5]) for fields in _SEGMENT.iter_unpack(segment_table)]
+    inside = [
+        (section[4], section[4] + section[5]) for section in sections if section[1] != _NOBITS
+    ]
+    if any(stop > length for _, stop in (*loaded, *inside)):
+        return None
     names = os.pread(descriptor, sections[names_index][5], sections[names_index][4])
     dropped = _dropped(sections, names, names_index, loaded)
     if not dropped:

@@ -52,17 +52,19 @@ def zip_entries(archive: Path, owner: str = "") -> list[Entry]:
 def tree_entries(folder: Path, prefix: str = "", owner: str = "") -> list[Entry]:
     """The files below ``folder``, named relative to it below ``prefix`` ("" for the root).
 
+    If ``folder`` is a file, it alone, named ``prefix``.
+
     Modes become 0644, or 0755 for what its owner may execute. Symlinks that stay inside
     ``folder`` are kept, relative; a link to a file elsewhere becomes a copy of that file.
 
-    Raises UsageError for what is no folder, cannot be read or put into a zip: sockets, devices,
+    Raises UsageError for what does not exist, cannot be read or put into a zip: sockets, devices,
     broken links, links to folders elsewhere, names that are not UTF-8.
     """
     root = Path(os.path.realpath(folder))
+    if not root.exists():
+        raise UsageError(f"{folder} does not exist.", remedy="Give the path of a file or folder.")
     if not root.is_dir():
-        raise UsageError(
-            f"{folder} is not a folder.", remedy="Give the path of a folder that exists."
-        )
+        return [_tree_entry(root, prefix or root.name, root.parent, "", owner)]
     start = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
     return [_tree_entry(path, name, root, start, owner) for path, name in _walk(root, "")]
 

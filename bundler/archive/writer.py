@@ -23,7 +23,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bundler.archive.content import BLOCK, blocks, whole
+from bundler.archive.content import BLOCK, whole
 from bundler.archive.directory import (
     CENTRAL,
     CENTRAL_SIGNATURE,
@@ -303,13 +303,14 @@ class _Writer:
 
     def _stored(self, entry: Entry, content: OnDisk) -> None:
         """A large file that does not shrink: read once for its CRC and once to be copied."""
-        crc, size = _read_through(entry, content)
-        self._header(entry, STORED, crc, size, size)
+        crc = 0
+        for block in _read(entry, content):
+            crc = zlib.crc32(block, crc)
+        self._header(entry, STORED, crc, content.size, content.size)
         again = 0
-        with _reading(entry, content.path):
-            for block in blocks(content):
-                again = zlib.crc32(block, again)
-                self._output.write(block)
+        for block in _read(entry, content):
+            again = zlib.crc32(block, again)
+            self._output.write(block)
         if again != crc:
             raise _changed(entry, content.path)
 
@@ -441,7 +442,7 @@ def _planned(entries: Sequence[Entry], pool: ThreadPoolExecutor) -> Iterator[_Un
             yield _Unit(entry, pool.submit(_deflate_bytes, content.data))
         elif isinstance(content, OnDisk) and content.size <= BLOCK:
             yield _Unit(entry, pool.submit(_deflate_block, entry, content, 0))
-        elif isinstance(content, OnDisk) and _shrinks(entry, content):
+        elif isinstance(content, OnDisk) and _shrinks(content):
             for offset in range(0, content.size, BLOCK):
                 deflated = pool.submit(_deflate_block, entry, content, offset)
                 yield _Unit(entry, deflated, offset == 0, offset + BLOCK >= content.size)
@@ -462,7 +463,7 @@ def _deflate_block(entry: Entry, content: OnDisk, offset: int) -> tuple[bytes, b
     """
     size = min(BLOCK, content.size - offset)
     before = min(_DICTIONARY, offset)
-    with _reading(entry, content.path), content.path.open("rb", buffering=0) as file:
+    with _reading(content.path), content.path.open("rb", buffering=0) as file:
         data = os.pread(file.fileno(), before + size, offset - before)
         at_end = len(data) == before + size
         if offset + size == content.size and os.fstat(file.fileno()).st_size != content.size:
@@ -475,25 +476,30 @@ def _deflate_block(entry: Entry, content: OnDisk, offset: int) -> tuple[bytes, b
     return raw, deflate.compress(raw) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
-def _shrinks(entry: Entry, content: OnDisk) -> bool:
-    with _reading(entry, content.path), content.path.open("rb", buffering=0) as file:
+def _shrinks(content: OnDisk) -> bool:
+    with _reading(content.path), content.path.open("rb", buffering=0) as file:
         sample = file.read(BLOCK // 4)
     return len(zlib.compress(sample, 1)) < len(sample) * _SHRINKS
 
 
-def _read_through(entry: Entry, content: OnDisk) -> tuple[int, int]:
-    crc = size = 0
-    with _reading(entry, content.path):
-        for block in blocks(content):
-            crc = zlib.crc32(block, crc)
+def _read(entry: Entry, content: OnDisk) -> Iterator[bytes]:
+    size = 0
+    with _reading(content.path), content.path.open("rb", buffering=0) as file:
+        while True:
+            with _reading(content.path):
+                block = file.read(BLOCK)
+            if not block:
+                break
             size += len(block)
+            if size > content.size:
+                break
+            yield block
     if size != content.size:
         raise _changed(entry, content.path)
-    return crc, size
 
 
 @contextmanager
-def _reading(entry: Entry, path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -211,7 +211,7 @@ class _Prober:
             problem = str(error)
         if problem:
             raise VerificationError(
-                f"{self.python.name} of the archive does not start here: {problem}",
+                f"{self.python.name} does not start here: {'; '.join(problem.splitlines())}",
                 "Expected to run it, to import what the archives hold.",
                 "Verify on a machine that can run the target, or look at its glibc and base.",
             )
@@ -252,8 +252,12 @@ class _Prober:
 
 def _end(finished: Finished) -> str:
     status = finished.returncode
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-    return "\n".join(part for part in (how, _last_lines(finished.stderr)) if part)
+    if status >= 0:
+        return "\n".join((f"exit status {status}", _last_lines(finished.stderr))).strip()
+    # faulthandler names the innermost call first.
+    _, _, frames = finished.stderr.partition("most recent call first")
+    innermost = [line for line in frames.splitlines() if "importlib" not in line][1:_LINES]
+    return "\n".join((f"signal {signal.Signals(-status).name}", *innermost))
 
 
 def _last_lines(text: str) -> str:
