@@ -15,7 +15,6 @@ from bundler.archive.wheel import Layout, prefix_layout, target_layout, wheel_en
 from bundler.archive.writer import Archive, write_archive
 from bundler.base import Base
 from bundler.cache import Cache
-from bundler.errors import UsageError
 from bundler.progress import SILENT, Progress
 from bundler.target import Target
 from bundler.wheels import Wheel
@@ -99,11 +98,6 @@ def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) 
     Raises UsageError if a path does not exist, BuildError if two different ones have one name.
     """
     started = time.monotonic()
-    for path in paths:
-        if not path.exists():
-            raise UsageError(
-                f"{path} does not exist.", "Expected a file or a folder.", "Correct the path."
-            )
     groups = [tree_entries(path, path.resolve().name, str(path)) for path in paths]
     archive = write_archive(merge(groups), out, manifest={"kind": "data"}, progress=progress)
     return Packed("data", archive, time.monotonic() - started)

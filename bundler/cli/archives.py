@@ -213,4 +213,4 @@ def as_json(item: Packed) -> dict[str, Any]:
 
 def megabytes(size: int) -> str:
     """A size for people, right-aligned."""
-    return f"{size / 1e6:7.1f} MB"
+    return f"{size / 1e6:7.1f} MB" if size >= 1e6 else f"{size / 1e3:7.1f} kB"

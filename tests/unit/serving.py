@@ -6,19 +6,28 @@ import base64
 import hashlib
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
 def make_wheel(
-    folder: Path, name: str = "demo", version: str = "1.0", tag: str = "py3-none-any", **files: str
+    folder: Path,
+    name: str = "demo",
+    version: str = "1.0",
+    tag: str = "py3-none-any",
+    *,
+    requires: Sequence[str] = (),
+    **files: str,
 ) -> Path:
     """A sound wheel with one module called like the package, and ``files`` beside it."""
     members = {f"{name}.py": f"version = {version!r}\n", **files}
     info = f"{name}-{version}.dist-info"
-    members[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    needs = "".join(f"Requires-Dist: {other}\n" for other in requires)
+    members[f"{info}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    )
     members[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
     record = "".join(
         "{},sha256={},{}\n".format(
@@ -76,7 +85,8 @@ def serve(folder: Path) -> Iterator[Index]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            index.requests.append(self.path)
+            if self.command == "GET":
+                index.requests.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
             name = name.strip("/")
             if index.password and not self._allowed(*index.password):
@@ -101,6 +111,9 @@ def serve(folder: Path) -> Iterator[Index]:
             else:
                 self.send_error(404)
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def _allowed(self, user: str, password: str) -> bool:
             token = base64.b64encode(f"{user}:{password}".encode()).decode()
             return self.headers.get("Authorization") == f"Basic {token}"
@@ -110,7 +123,8 @@ def serve(folder: Path) -> Iterator[Index]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(length))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -1,0 +1,168 @@
+"""uv itself, against an index on loopback."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from serving import Index, make_wheel
+
+from bundler.errors import ResolutionError
+from bundler.lock import Lock, read_lock, write_lock
+from bundler.locks import fitting_lock, kept_lock
+from bundler.progress import Progress
+from bundler.requirements import read_requirements
+from bundler.resolve import Wanted, resolve, wheel_tags
+from bundler.target import Target
+
+TARGET = Target.parse(flink="2.2.1", python="3.11")
+FITS = "cp311-cp311-manylinux2014_x86_64"
+TOO_NEW = "cp311-cp311-manylinux_2_28_x86_64"
+
+
+@pytest.fixture(autouse=True)
+def only_this_index(clean_environment: pytest.MonkeyPatch, index: Index, tmp_path: Path) -> None:
+    clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
+    clean_environment.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+
+
+def make_sdist(folder: Path, name: str, version: str, setup: str = "") -> Path:
+    """An sdist of one module; its metadata is static, so that nobody has to build it."""
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\n{setup}',
+    }
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in files.items():
+            info = tarfile.TarInfo(f"{name}-{version}/{member}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def solve(folder: Path, *packages: str, **changes: object) -> Lock:
+    wanted = Wanted(read_requirements([], packages), **changes)  # type: ignore[arg-type]
+    return resolve(wanted, TARGET, folder)
+
+
+def test_dependencies_come_along_unless_not_wanted(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    make_wheel(index.folder, "top", requires=["leaf"])
+    assert solve(tmp_path, "top").versions == {"leaf": "1.0", "top": "1.0"}
+    assert solve(tmp_path, "top", dependencies=False).versions == {"top": "1.0"}
+
+
+def test_a_wheel_that_fits_is_preferred_to_a_newer_release(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "native", "1.0", FITS)
+    make_wheel(index.folder, "native", "2.0", TOO_NEW)
+    make_sdist(index.folder, "native", "2.0")
+    assert solve(tmp_path, "native").versions == {"native": "1.0"}
+
+
+def test_a_pinned_release_is_kept_and_its_wheels_are_known(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "native", "1.0", FITS)
+    make_wheel(index.folder, "native", "2.0", TOO_NEW)
+    make_sdist(index.folder, "native", "2.0")
+    lock = solve(tmp_path, "native==2.0")
+    [(package, picked)] = lock.select(TARGET)
+    assert type(picked).__name__ == "PackageSdist"
+    assert wheel_tags(package) == ["cp311 manylinux_2_28_x86_64"]
+
+
+def test_constraints_hold(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "leaf", "2.0")
+    assert solve(tmp_path, "leaf", constraints=("leaf==1.0",)).versions == {"leaf": "1.0"}
+    with pytest.raises(ResolutionError, match="leaf") as caught:
+        solve(tmp_path, "leaf>=2", constraints=("leaf==1.0",))
+    assert "venv.zip" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [
+        (["missing"], ["missing was not found", "Check the name"]),
+        (["leaf==9"], ["no version of leaf==9", "Check the name and the version"]),
+        (["leaf==1.0", "leaf==2.0"], ["leaf==1.0", "leaf==2.0", "Loosen"]),
+        (["tooNew"], ["toonew", "manylinux_2_28_x86_64", "newer --platform"]),
+    ],
+)
+def test_what_has_no_solution(
+    index: Index, tmp_path: Path, packages: list[str], words: list[str]
+) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "leaf", "2.0")
+    make_wheel(index.folder, "toonew", "1.0", TOO_NEW)
+    with pytest.raises(ResolutionError) as caught:
+        solve(tmp_path, *packages)
+    for word in words:
+        assert word in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_hashes_of_the_requirements_are_asked_for(index: Index, tmp_path: Path) -> None:
+    wheel = make_wheel(index.folder, "leaf")
+    digest = index.page("leaf").decode().partition("sha256=")[2][:64]
+    make_sdist(index.folder, "leaf", "1.0")
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"leaf==1.0 --hash=sha256:{digest}\n")
+    lock = resolve(Wanted(read_requirements([file])), TARGET, tmp_path)
+    [package] = lock.pylock.packages
+    assert package.sdist is None
+    assert [found.filename for found in package.wheels or ()] == [wheel.name]
+
+    file.write_text(f"leaf==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ResolutionError, match=r"No file of leaf 1\.0 has a hash") as caught:
+        resolve(Wanted(read_requirements([file])), TARGET, tmp_path)
+    assert wheel.name in caught.value.expected
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_lock_is_kept_until_the_requirements_change(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    path = tmp_path / "pylock.deps.toml"
+    wanted = Wanted(read_requirements([], ["leaf"]))
+    notes = Notes()
+    kept_lock(path, wanted, TARGET, notes, offline=False)
+    assert notes.notes == ["Locked 1 packages in pylock.deps.toml"]
+    written = path.read_bytes()
+
+    make_wheel(index.folder, "leaf", "2.0")
+    asked = len(index.requests)
+    assert kept_lock(path, wanted, TARGET, offline=False).versions == {"leaf": "1.0"}
+    assert len(index.requests) == asked
+
+    changed = Wanted(read_requirements([], ["leaf>=1"]))
+    with pytest.raises(ResolutionError, match=r"pylock\.deps\.toml is stale: leaf>=1 is new"):
+        kept_lock(path, changed, TARGET, offline=False)
+    other = Target.parse(flink="2.2.1", python="3.12")
+    with pytest.raises(ResolutionError, match=r"python was 3\.11, is 3\.12"):
+        kept_lock(path, wanted, other, offline=False)
+    assert path.read_bytes() == written
+    assert fitting_lock(path, changed, TARGET, notes, offline=False).versions == {"leaf": "2.0"}
+    assert path.read_bytes() == written
+
+
+def test_a_lock_survives_writing(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    lock = solve(tmp_path, "leaf")
+    path = tmp_path / "pylock.deps.toml"
+    write_lock(lock, path)
+    read = read_lock(path)
+    assert read.pylock.to_dict() == lock.pylock.to_dict()
+    path.write_text("lock-version = '1.0'\n")
+    with pytest.raises(Exception, match=r"pylock\.deps\.toml is not a valid lock"):
+        read_lock(path)
