@@ -155,8 +155,8 @@ def _run(api: FlinkApi, bundle: JobBundle, progress: Progress, cache: Cache, tim
         stack.callback(_remove, api, uploaded, progress)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bundle-submit-")))
         code = folder / f"{_CODE}.zip"
-        module = _write_code(bundle, code)
-        driver = _with_jars(python_jar, bundle, folder)
+        module = write_code(bundle, code)
+        driver = write_program(python_jar, bundle, folder)
         files = [driver, code, *_archives(bundle).values()]
         for file in dict.fromkeys(files):
             with progress.task(f"Uploading {file.name}", file.stat().st_size, "B") as task:
@@ -227,7 +227,7 @@ def _archives(bundle: JobBundle) -> dict[str, Path]:
     return archives
 
 
-def _write_code(bundle: JobBundle, place: Path) -> str:
+def write_code(bundle: JobBundle, place: Path) -> str:
     """Put the job's own Python files into a zip; returns the name of the module to run."""
     files = [path for path in bundle.files if path.suffix != ".zip"]
     if bundle.script is not None:
@@ -261,7 +261,7 @@ def _write_code(bundle: JobBundle, place: Path) -> str:
     return module
 
 
-def _with_jars(python_jar: Path, bundle: JobBundle, folder: Path) -> Path:
+def write_program(python_jar: Path, bundle: JobBundle, folder: Path) -> Path:
     """The program to upload: Flink's Python JAR, or a JAR with it and the job's own in lib/.
 
     Flink puts the JARs within a program's lib/ on the class path of main() and of the tasks.

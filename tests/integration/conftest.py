@@ -10,23 +10,19 @@ import sys
 import zipfile
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from flink_support import Example, Recorder, commands_naming
 
 from bundler.cache import Cache
 from bundler.flink.cluster import LocalCluster
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.java import find_java
 from bundler.jars import jar_list
-from bundler.progress import Progress
-from bundler.services.model import JobBundle
 from bundler.target import Target
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opencv"
-JOBS = Path(__file__).parent / "flink_jobs"
 
 # javac --release 8 -g:none of
 #   package demo;
@@ -44,51 +40,6 @@ SHOUT = b64decode(
 )
 
 BundleCommand = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-class Recorder(Progress):
-    """Keeps what a stage reports."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def output(self, line: str) -> None:
-        self.lines.append(line)
-
-
-@dataclass(frozen=True)
-class Example:
-    """A copy of examples/opencv, built for ``target``."""
-
-    folder: Path
-    target: Target
-
-    @property
-    def dist(self) -> Path:
-        return self.folder / "dist"
-
-    def bundle(self, script: Path | None = None, **changes: object) -> JobBundle:
-        """The built archives as a value, with the example's job or ``script``."""
-        values: dict[str, object] = {
-            "venv": self.dist / "venv.zip",
-            "deps": self.dist / "deps.zip",
-            "data": (self.dist / "models.zip",),
-            "script": script or self.folder / "job.py",
-            "parallelism": 1,
-        }
-        return JobBundle(
-            self.target,
-            f"venv.zip/venv/bin/python{self.target.python_minor}",
-            **(values | changes),  # type: ignore[arg-type]
-        )
 
 
 @pytest.fixture(scope="session")
@@ -192,20 +143,6 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-def commands_naming(text: str) -> list[str]:
-    """The command lines of the living processes that have ``text`` in them."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if text in line and state != "Z" and int(process.name) != os.getpid():
-            found.append(line)
-    return found
-
-
 @pytest.fixture
 def nothing_left(tmp_path: Path) -> Iterator[dict[str, str]]:
     """An environment whose temporary folder is the test's own; no process may outlive the test.
@@ -216,26 +153,3 @@ def nothing_left(tmp_path: Path) -> Iterator[dict[str, str]]:
     folder.mkdir()
     yield {"TMPDIR": str(folder)}
     assert commands_naming(str(folder)) == []
-
-
-@contextmanager
-def running(
-    *arguments: str | Path, cwd: Path, env: dict[str, str]
-) -> Iterator[subprocess.Popen[str]]:
-    """A child process that is killed if the test leaves it running."""
-    process = subprocess.Popen(
-        [str(argument) for argument in arguments],
-        cwd=cwd,
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()

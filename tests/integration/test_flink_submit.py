@@ -13,7 +13,7 @@ import time
 
 import httpx
 import pytest
-from conftest import JOBS, commands_naming, running
+from flink_support import JOBS, commands_naming, running
 
 from bundler.errors import JobError, UsageError
 from bundler.jars import jar_list

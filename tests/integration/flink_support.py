@@ -1,0 +1,98 @@
+"""Helpers of the tests that start a real Flink."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundler.progress import Progress
+from bundler.services.model import JobBundle
+from bundler.target import Target
+
+JOBS = Path(__file__).parent / "flink_jobs"
+
+
+class Recorder(Progress):
+    """Keeps what a stage reports."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def output(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A copy of examples/opencv, built for ``target``."""
+
+    folder: Path
+    target: Target
+
+    @property
+    def dist(self) -> Path:
+        return self.folder / "dist"
+
+    def bundle(self, script: Path | None = None, **changes: object) -> JobBundle:
+        """The built archives as a value, with the example's job or ``script``."""
+        values: dict[str, object] = {
+            "venv": self.dist / "venv.zip",
+            "deps": self.dist / "deps.zip",
+            "data": (self.dist / "models.zip",),
+            "script": script or self.folder / "job.py",
+            "parallelism": 1,
+        }
+        return JobBundle(
+            self.target,
+            f"venv.zip/venv/bin/python{self.target.python_minor}",
+            **(values | changes),  # type: ignore[arg-type]
+        )
+
+
+def commands_naming(text: str) -> list[str]:
+    """The command lines of the living processes that have ``text`` in them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if text in line and state != "Z" and int(process.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+@contextmanager
+def running(
+    *arguments: str | Path, cwd: Path, env: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A child process that is killed if the test leaves it running."""
+    process = subprocess.Popen(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bundler.errors import UsageError
+from bundler.jars import jar_list
+from bundler.services.model import JobBundle
+from bundler.services.submit import rest_configuration, write_code, write_program
+from bundler.target import Target
+
+TARGET = Target.parse(flink="2.2.1")
+
+
+def test_archives_keep_their_names_and_python_is_found_in_them():
+    bundle = JobBundle(
+        TARGET,
+        "venv.zip/venv/bin/python3.11",
+        venv=Path("/w/venv.zip"),
+        deps=Path("/w/deps.zip"),
+        data=(Path("/w/models.zip"),),
+        files=(Path("/w/more.zip"), Path("/w/helper.py")),
+        configuration={"pipeline.name": "n"},
+    )
+    names = ("venv.zip", "deps.zip", "models.zip", "more.zip", "code.zip")
+    uploaded = {f"/w/{name}": f"/up/1_{name[:-4]}.jar" for name in names}
+
+    configuration = rest_configuration(bundle, Path("/w/code.zip"), uploaded)
+
+    assert configuration == {
+        "python.archives": "/up/1_venv.jar#venv.zip,/up/1_models.jar#models.zip,"
+        "/up/1_deps.jar#deps.zip,/up/1_more.jar#more.zip,/up/1_code.jar#job-code",
+        "python.pythonpath": "job-code:deps.zip:more.zip",
+        "python.executable": "venv.zip/venv/bin/python3.11",
+        "python.client.executable": "venv.zip/venv/bin/python3.11",
+        "pipeline.name": "n",
+    }
+
+
+def test_two_archives_of_one_name_are_refused():
+    bundle = JobBundle(TARGET, "python3", venv=Path("/a/x.zip"), data=(Path("/b/x.zip"),))
+
+    with pytest.raises(UsageError, match=r"Two archives are named x\.zip"):
+        rest_configuration(bundle, Path("/c.zip"), {})
+
+
+def test_the_code_holds_the_script_the_modules_and_the_packages(tmp_path):
+    package = tmp_path / "helpers"
+    (package / "__pycache__").mkdir(parents=True)
+    for name in ("job.py", "one.py", "helpers/__init__.py", "helpers/__pycache__/x.pyc"):
+        (tmp_path / name).write_text(name)
+    bundle = JobBundle(
+        TARGET, "python3", script=tmp_path / "job.py", files=(tmp_path / "one.py", package)
+    )
+
+    module = write_code(bundle, tmp_path / "code.zip")
+
+    assert module == "job"
+    with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+        assert archive.namelist() == ["one.py", "helpers/__init__.py", "job.py"]
+        assert archive.read("job.py") == b"job.py"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "no job to run"),
+        ({"script": Path("/w/my-job.py")}, "its name is not a module's"),
+        ({"script": Path("/w/gone.py")}, "does not exist"),
+    ],
+)
+def test_what_cannot_be_run(tmp_path, changes, said):
+    with pytest.raises(UsageError, match=said):
+        write_code(JobBundle(TARGET, "python3", **changes), tmp_path / "code.zip")
+
+
+def test_jars_ride_in_the_lib_of_the_program(tmp_path):
+    python, own = tmp_path / "flink-python-2.2.1.jar", tmp_path / "own.jar"
+    for path in (python, own):
+        with zipfile.ZipFile(path, "w") as jar:
+            jar.writestr("META-INF/MANIFEST.MF", "")
+    bundle = JobBundle(TARGET, "python3", jars=jar_list([own]))
+
+    program = write_program(python, bundle, tmp_path)
+
+    with zipfile.ZipFile(program) as archive:
+        assert archive.read("lib/own.jar") == own.read_bytes()
+        assert archive.read("lib/flink-python-2.2.1.jar") == python.read_bytes()
+    assert write_program(python, JobBundle(TARGET, "python3"), tmp_path) == python
