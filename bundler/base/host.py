@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from bundler.base.installed import made_of
 from bundler.base.model import Base, Interpreter
-from bundler.base.prefix import relocatable
 from bundler.base.store import Made, keep, key_of
 from bundler.errors import BuildError
 from bundler.process import run
@@ -74,18 +74,7 @@ def host_base(found: HostPython, target: Target, cache: Cache, progress: Progres
     identity = key_of("host", str(python.executable), str(python.stdlib), stat.st_mtime_ns)
 
     def make(staging: Path) -> Made:
-        with progress.task(f"Making Python {python.version} relocatable"):
-            owner = f"Python {python.version} (host)"
-            prefix = relocatable(python, target.architecture, staging, owner)
-        for name, library in sorted(prefix.left_out.items()):
-            progress.note(f"{name} left out: it needs {library}, which is not on this machine.")
-        return Made(
-            python.version,
-            prefix.entries,
-            prefix.site_packages,
-            prefix.executable,
-            sources=prefix.sources,
-        )
+        return made_of(python, "host", target, staging, progress)
 
     return keep(cache, identity, "host", reason, progress, make)
 

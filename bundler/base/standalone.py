@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uv import find_uv_bin
 
+from bundler.base.installed import made_of
 from bundler.base.model import Base, Interpreter
-from bundler.base.prefix import relocatable
 from bundler.base.store import Made, keep, key_of, load
 from bundler.errors import BuildError
 from bundler.files import whole_file
@@ -36,9 +37,9 @@ def standalone_base(
     """The standalone base for ``target``, downloaded by ``uv python install`` if need be.
 
     uv takes its mirror (UV_PYTHON_INSTALL_MIRROR), its list of downloads
-    (UV_PYTHON_DOWNLOADS_JSON_URL), proxies and certificates from the environment, and checks the
-    hash. Raises BuildError when there is no such download or it fails; `recent_failure` then
-    tells of it for an hour.
+    (UV_PYTHON_DOWNLOADS_JSON_URL), proxies and certificates from the environment and the user's
+    uv.toml, and checks the hash. Raises BuildError when there is no such download or it fails;
+    `recent_failure` then tells of it for an hour.
     """
     request = f"cpython-{target.python}-linux-{target.architecture}-gnu"
 
@@ -49,9 +50,10 @@ def standalone_base(
         with progress.task(f"Downloading {request}"):
             finished = run(
                 [
-                    find_uv_bin(), "python", "install", "--no-bin", "--no-config",
-                    "--install-dir", folder, request,
+                    find_uv_bin(), "python", "install", "--no-bin", "--install-dir", folder,
+                    request,
                 ],
+                cwd=staging,
                 env={"UV_PYTHON_DOWNLOADS": "automatic", "NO_COLOR": "1"},
             )  # fmt: skip
         if finished.returncode:
@@ -59,10 +61,8 @@ def standalone_base(
             _remember(target, cache, error.expected)
             raise error
         python = _installed(folder, target)
-        with progress.task(f"Slimming Python {python.version}"):
-            owner = f"Python {python.version} (standalone)"
-            prefix = relocatable(python, target.architecture, staging / "changed", owner)
-        return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
+        made = made_of(python, "standalone", target, staging / "changed", progress)
+        return replace(made, sources=())
 
     base = keep(cache, _identity(target), "standalone", "standalone Python", progress, make)
     _failure_file(target, cache).unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+"""An installed CPython as a base to be kept: what host, standalone and image have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.base.prefix import relocatable
+from bundler.base.store import Made
+
+if TYPE_CHECKING:
+    from bundler.base.model import Interpreter
+    from bundler.progress import Progress
+    from bundler.target import Target
+
+
+def made_of(
+    python: Interpreter, kind: str, target: Target, staging: Path, progress: Progress
+) -> Made:
+    """``python``, relocatable and slimmed, for `bundler.base.store.keep`.
+
+    Extension modules that lack a library where they come from are left out with a note. Raises
+    BuildError as `relocatable` does.
+    """
+    with progress.task(f"Making Python {python.version} relocatable"):
+        owner = f"Python {python.version} ({kind})"
+        prefix = relocatable(python, target.architecture, staging, owner)
+    for name, library in sorted(prefix.left_out.items()):
+        progress.note(f"{name} left out: {library}, which it needs, is not there.")
+    return Made(
+        python.version,
+        prefix.entries,
+        prefix.site_packages,
+        prefix.executable,
+        sources=prefix.sources,
+    )
