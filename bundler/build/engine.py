@@ -1,0 +1,114 @@
+"""The container engine: found, asked, and its refusals turned into errors with a remedy.
+
+Docker and podman speak the same API (https://docs.docker.com/reference/api/engine/). What is named
+by DOCKER_HOST wins, then Docker's socket, then podman's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import BuildError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+_SECONDS = 600
+_DOCKER_SOCKET = Path("/var/run/docker.sock")
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@contextmanager
+def engine() -> Iterator[DockerClient]:
+    """A connection to the container engine, closed at the end.
+
+    Raises BuildError if there is none, or it may not be used by this user.
+    """
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError as error:
+        raise BuildError(
+            "The packages for container builds are not installed.",
+            f"{error.name} is missing.",
+            "Install flink-bundler[container].",
+        ) from error
+    address = _address()
+    try:
+        client = docker.DockerClient(
+            base_url=address, version="auto", timeout=_SECONDS, tls=_tls(address)
+        )
+    except DockerException as error:
+        raise _refused(address, error) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def architecture_of(image: Image) -> str:
+    """The machine that ``image`` is for, in the words of platform tags."""
+    name = str(image.attrs.get("Architecture", ""))
+    return _ARCHITECTURES.get(name, name)
+
+
+def machine_of(client: DockerClient) -> str:
+    """The machine that the engine runs on, in the words of platform tags."""
+    name = str(client.version().get("Arch", ""))
+    return _ARCHITECTURES.get(name, name)
+
+
+def proxies() -> dict[str, str]:
+    """This process's proxy variables, in both spellings that programs read."""
+    found = {}
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        if value := os.environ.get(name) or os.environ.get(name.upper()):
+            found[name] = found[name.upper()] = value
+    return found
+
+
+def _address() -> str:
+    if given := os.environ.get("DOCKER_HOST"):
+        return given
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    podman = [Path(runtime, "podman/podman.sock")] if runtime else []
+    podman.append(Path("/run/podman/podman.sock"))
+    for socket in (_DOCKER_SOCKET, *podman):
+        if socket.exists():
+            return f"unix://{socket}"
+    return f"unix://{_DOCKER_SOCKET}"
+
+
+def _tls(address: str) -> Any:
+    if not os.environ.get("DOCKER_TLS_VERIFY") or not address.startswith("tcp"):
+        return False
+    from docker.tls import TLSConfig
+
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
+    return TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
+        ca_cert=str(folder / "ca.pem"),
+        verify=True,
+    )
+
+
+def _refused(address: str, error: Exception) -> BuildError:
+    text = str(error)
+    if "PermissionError" in text or "Permission denied" in text:
+        return BuildError(
+            f"This user may not use the container engine at {address}.",
+            "Expected permission to read and write its socket.",
+            "Join the docker group (`sudo usermod -aG docker $USER`, then log in again), or use "
+            "rootless podman and set DOCKER_HOST to its socket.",
+        )
+    return BuildError(
+        f"No container engine answers at {address}.",
+        f"The engine's client says: {text.splitlines()[0] if text else type(error).__name__}",
+        "Start Docker (`sudo systemctl start docker`) or podman (`systemctl --user start "
+        "podman.socket`), or name one with DOCKER_HOST.",
+    )
