@@ -10,13 +10,14 @@ from __future__ import annotations
 import io
 import re
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from bundler.archive.content import blocks
-from bundler.archive.entry import Entry
+from bundler.archive.entry import Entry, OnDisk
 from bundler.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 # Packed relative relocations: a library that has them is refused by any older loader.
 _NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
 _HIDDEN = 0x8000
+_IN_MEMORY = 32 << 20
 # The names under which pyelftools gives the text of a dynamic tag.
 _TEXT_TAGS = {
     "DT_NEEDED": "needed",
@@ -123,22 +125,27 @@ def elf_entries(entries: Iterable[Entry]) -> Iterator[tuple[str, ElfInfo]]:
     for entry in sorted(entries, key=lambda entry: entry.name):
         if entry.is_symlink or entry.size < 64:
             continue
-        data = _content(entry)
-        if data is None:
-            continue
-        try:
-            info = read_elf(data)
-        except VerificationError as error:
-            raise _named(error, entry.name) from error
+        with _opened(entry) as file:
+            try:
+                info = read_elf(file)
+            except VerificationError as error:
+                raise _named(error, entry.name) from error
         if info is not None:
             yield entry.name, info
 
 
-def _content(entry: Entry) -> bytes | None:
-    """The bytes of ``entry`` if they are ELF; no more than its first block is read otherwise."""
+def _opened(entry: Entry) -> BinaryIO:
+    """The bytes of ``entry``, in memory up to `_IN_MEMORY`; empty if they are not ELF."""
+    if isinstance(entry.content, OnDisk):
+        return entry.content.path.open("rb")
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller closes it
     stream = blocks(entry.content)
     first = next(stream, b"")
-    return b"".join((first, *stream)) if first.startswith(MAGIC) else None
+    if first.startswith(MAGIC):
+        file.write(first)
+        for block in stream:
+            file.write(block)
+    return cast("BinaryIO", file)
 
 
 def _read(elf: ELFFile) -> ElfInfo | None:
