@@ -2,19 +2,17 @@
 
 import sys
 
-from flink_plugins.errors import PluginError
 from flink_plugins.pipeline import Pipeline
 
 
 def main() -> None:
-    """Start the pipeline named on the command line; what is wrong with it ends the program."""
+    """Start the pipeline named on the command line.
+
+    What is wrong with it is raised: Flink's client shows the last lines of a traceback.
+    """
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m flink_plugins PIPELINE")
-    try:
-        pipeline = Pipeline.load(sys.argv[1])
-        pipeline.execute()
-    except PluginError as error:
-        sys.exit(str(error))
+        raise SystemExit("usage: python -m flink_plugins PIPELINE")
+    Pipeline.load(sys.argv[1]).execute()
 
 
 if __name__ == "__main__":

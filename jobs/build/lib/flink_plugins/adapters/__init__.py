@@ -1,0 +1,1 @@
+"""Other systems' contracts, brought to that of `flink_plugins.api`."""

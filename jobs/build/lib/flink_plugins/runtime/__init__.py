@@ -1,0 +1,1 @@
+"""What runs a plugin, apart from Flink: buffers, threads, acknowledgements, policies."""

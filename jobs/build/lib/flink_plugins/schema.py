@@ -1,0 +1,297 @@
+"""Column types as SQL writes them, read without Flink, and JSON values brought into them."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import json
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+from flink_plugins.errors import PipelineError
+
+
+class ColumnType(NamedTuple):
+    """A SQL type: ``name`` in capitals, ``numbers`` such as precision, ``children`` with names.
+
+    The children of an ARRAY are called ``element``, those of a MAP ``key`` and ``value``.
+    """
+
+    name: str
+    numbers: Tuple[int, ...] = ()
+    children: Tuple[Tuple[str, "ColumnType"], ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """The type as SQL text."""
+        if self.name == "ROW":
+            inner = ", ".join("`{}` {}".format(name, child.sql) for name, child in self.children)
+            return "ROW<{}>".format(inner)
+        if self.children:
+            return "{}<{}>".format(self.name, ", ".join(c.sql for _, c in self.children))
+        if self.numbers:
+            return "{}({})".format(self.name, ", ".join(map(str, self.numbers)))
+        return self.name
+
+
+Schema = Tuple[Tuple[str, ColumnType], ...]
+
+_SYNONYMS = {
+    "INTEGER": "INT",
+    "VARCHAR": "STRING",
+    "CHAR": "STRING",
+    "VARBINARY": "BYTES",
+    "BINARY": "BYTES",
+    "NUMERIC": "DECIMAL",
+    "DEC": "DECIMAL",
+    "BOOL": "BOOLEAN",
+}
+_NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
+_TIMES = ("DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ")
+_PLAIN = frozenset(("BOOLEAN", "STRING", "BYTES", *_NUMBERS, *_TIMES))
+_TOKEN = re.compile(r"\s*(`[^`]*`|\w+|[<>(),:])")
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = []  # type: List[str]
+        position = 0
+        stripped = text.rstrip()
+        while position < len(stripped):
+            match = _TOKEN.match(stripped, position)
+            if match is None:
+                raise self.error("'{}' is not part of a type".format(stripped[position]))
+            self.tokens.append(match.group(1))
+            position = match.end()
+
+    def error(self, found: str) -> PipelineError:
+        return PipelineError(
+            "Type '{}': {}. Expected a SQL type such as BIGINT, DECIMAL(10, 2), ARRAY<STRING>, "
+            "MAP<STRING, INT> or ROW<a INT, b STRING>.".format(self.text, found)
+        )
+
+    def next(self) -> str:
+        if not self.tokens:
+            raise self.error("it ends too early")
+        return self.tokens.pop(0)
+
+    def expect(self, token: str) -> None:
+        found = self.next()
+        if found != token:
+            raise self.error("'{}' where '{}' should be".format(found, token))
+
+    def type(self) -> ColumnType:
+        name = self.next().upper()
+        name = _SYNONYMS.get(name, name)
+        if name == "ARRAY":
+            self.expect("<")
+            children = (("element", self.type()),)  # type: Tuple[Tuple[str, ColumnType], ...]
+            self.expect(">")
+            return ColumnType(name, (), children)
+        if name == "MAP":
+            self.expect("<")
+            key = self.type()
+            self.expect(",")
+            children = (("key", key), ("value", self.type()))
+            self.expect(">")
+            return ColumnType(name, (), children)
+        if name == "ROW":
+            return ColumnType(name, (), self.fields())
+        if name not in _PLAIN:
+            raise self.error("{} is not a type that records can have".format(name))
+        numbers = self.numbers()
+        return ColumnType(name, () if name in ("STRING", "BYTES") else numbers)
+
+    def fields(self) -> Schema:
+        self.expect("<")
+        fields = []
+        while True:
+            name = self.next().strip("`")
+            fields.append((name, self.type()))
+            token = self.next()
+            if token == ">":
+                return tuple(fields)
+            if token != ",":
+                raise self.error("'{}' between fields".format(token))
+
+    def numbers(self) -> Tuple[int, ...]:
+        if not self.tokens or self.tokens[0] != "(":
+            return ()
+        self.next()
+        numbers = []
+        while True:
+            number = self.next()
+            if not number.isdigit():
+                raise self.error("'{}' is not a length".format(number))
+            numbers.append(int(number))
+            if self.next() == ")":
+                return tuple(numbers)
+
+
+def parse_type(text: str) -> ColumnType:
+    """Read one SQL type. Raises PipelineError that shows the text and what is wrong with it."""
+    reader = _Reader(str(text))
+    parsed = reader.type()
+    if reader.tokens:
+        raise reader.error("'{}' follows the type".format(" ".join(reader.tokens)))
+    return parsed
+
+
+def parse_schema(columns: Dict[str, str]) -> Schema:
+    """Read the columns of a source, in order. Raises PipelineError."""
+    return tuple((name, parse_type(text)) for name, text in columns.items())
+
+
+Convert = Callable[[Any], Any]
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("{!r} is not a whole number".format(value))
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode("utf-8")
+    if isinstance(value, (dict, list, tuple, bool)):
+        return json.dumps(value)
+    return str(value)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return base64.b64decode(value, validate=True)
+    return bytes(value)
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("{!r} is not true or false".format(value))
+    return value
+
+
+def _timestamp(value: Any) -> datetime.datetime:
+    if isinstance(value, datetime.datetime):
+        return value
+    if isinstance(value, (int, float)):
+        zero = datetime.datetime(1970, 1, 1)
+        return zero + datetime.timedelta(milliseconds=value)
+    text = str(value).strip()
+    for form in ("%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            return datetime.datetime.strptime(text.rstrip("Z").replace(" ", "T"), form)
+        except ValueError:
+            continue
+    raise ValueError("{!r} is not a time such as 2024-05-01T12:00:00".format(value))
+
+
+def _date(value: Any) -> datetime.date:
+    if isinstance(value, datetime.datetime):
+        return value.date()
+    if isinstance(value, datetime.date):
+        return value
+    return datetime.datetime.strptime(str(value), "%Y-%m-%d").date()
+
+
+def _time(value: Any) -> datetime.time:
+    if isinstance(value, datetime.time):
+        return value
+    return _timestamp("1970-01-01T" + str(value)).time()
+
+
+def _decimal(value: Any) -> decimal.Decimal:
+    return decimal.Decimal(str(value))
+
+
+_WHOLE = dict.fromkeys(("TINYINT", "SMALLINT", "INT", "BIGINT"), int)
+_EXACT = dict(_WHOLE, FLOAT=float, DOUBLE=float, STRING=str, BYTES=bytes, BOOLEAN=bool)
+_CONVERT = {
+    **dict.fromkeys(_WHOLE, _integer),
+    "FLOAT": float,
+    "DOUBLE": float,
+    "STRING": _text,
+    "BYTES": _bytes,
+    "BOOLEAN": _boolean,
+    "DECIMAL": _decimal,
+    "DATE": _date,
+    "TIME": _time,
+    "TIMESTAMP": _timestamp,
+    "TIMESTAMP_LTZ": _timestamp,
+}  # type: Dict[str, Convert]
+
+
+def converter(type_: ColumnType, make_row: Callable[..., Any] = tuple) -> Convert:
+    """A function that brings a JSON value, or None, into ``type_``.
+
+    ``make_row`` builds nested rows from a list of values. The function raises ValueError or
+    TypeError for a value that does not fit.
+    """
+    if type_.name == "ARRAY":
+        element = converter(type_.children[0][1], make_row)
+        return lambda value: None if value is None else [element(item) for item in value]
+    if type_.name == "MAP":
+        value_of = converter(type_.children[1][1], make_row)
+        key_of = converter(type_.children[0][1], make_row)
+        return lambda value: (
+            None if value is None else {key_of(k): value_of(v) for k, v in value.items()}
+        )
+    if type_.name == "ROW":
+        fields = [(name, converter(child, make_row)) for name, child in type_.children]
+        return lambda value: (
+            None if value is None else make_row([to(value.get(name)) for name, to in fields])
+        )
+    exact = _EXACT.get(type_.name)
+    convert = _CONVERT[type_.name]
+
+    def scalar(value: Any) -> Any:
+        if value is None or type(value) is exact:
+            return value
+        return convert(value)
+
+    return scalar
+
+
+def record_converter(
+    schema: Schema, make_row: Callable[..., Any] = tuple
+) -> Callable[[Dict[str, Any]], List[Any]]:
+    """A function from a message to the values of ``schema``, in order.
+
+    The function raises ValueError that names the column, or TypeError if the message is no mapping.
+    """
+    columns = [(name, converter(type_, make_row)) for name, type_ in schema]
+
+    def convert(message: Dict[str, Any]) -> List[Any]:
+        get = message.get
+        try:
+            return [to(get(name)) for name, to in columns]
+        except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+            for name, to in columns:
+                try:
+                    to(get(name))
+                except Exception:
+                    raise ValueError("column {}: {}".format(name, error)) from error
+            raise
+
+    return convert
+
+
+def to_json(value: Any) -> Any:
+    """A value of a Flink row as the JSON value that plugins of eKuiper are given."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(bytes(value)).decode("ascii")
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if hasattr(value, "as_dict"):
+        return {name: to_json(item) for name, item in value.as_dict(False).items()}
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return to_json(value.tolist())
+    return [to_json(item) for item in value]

@@ -1,0 +1,181 @@
+"""Workers are killed and plugins fail: nothing acknowledged is lost; each end is as stated."""
+
+# ruff: noqa: F811
+from __future__ import annotations
+
+import time
+
+import pytest
+from plugins_support import (  # noqa: F401
+    ENDED,
+    eventually,
+    flink,
+    lines,
+    no_job_left,
+    numbers,
+    plugin_archives,
+)
+
+pytestmark = [pytest.mark.flink, pytest.mark.network]
+
+COLUMNS = {"instance": "INT", "number": "BIGINT"}
+NO_RESTART = {"restart-strategy.type": "none"}
+
+
+def pipeline(path, source="Numbers", sink="LinesSink", **parts):
+    source_parts = parts.get("source_parts", {})
+    sink_parts = parts.get("sink_parts", {})
+    return {
+        "name": "recovery",
+        "parallelism": parts.get("parallelism", 1),
+        "checkpoint": {"interval": "500 ms"},
+        "sources": {
+            "s": {
+                "plugin": f"plugins_workload:{source}",
+                "schema": COLUMNS,
+                "conf": {"trace": str(path / "trace"), **parts.get("conf", {})},
+                **source_parts,
+            }
+        },
+        "functions": parts.get("functions", {}),
+        "steps": parts.get("steps", {}),
+        "sinks": {
+            "out": {
+                "plugin": f"plugins_workload:{sink}",
+                "from": parts.get("take", "s"),
+                "conf": {"path": str(path / "out"), **parts.get("sink_conf", {})},
+                **sink_parts,
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize("sink", ["LinesSink", "SlowLinesSink"])
+def test_after_kill_9_every_number_arrives_and_counting_goes_on_from_a_checkpoint(
+    flink, tmp_path, sink
+):
+    parallelism = 2 if sink == "LinesSink" else 1
+    job = flink.run(pipeline(tmp_path, sink=sink, parallelism=parallelism, conf={"rate": 300}))
+    out = tmp_path / "out"
+    eventually(lambda: len(numbers(out)) > 300, 60, "300 numbers")
+    job.await_checkpoint()
+
+    assert job.kill_workers() >= 1
+    killed_at = max(numbers(out))
+    eventually(lambda: max(numbers(out)) > killed_at + 300, 90, "it goes on after the kill")
+    took = job.cancel()
+
+    for instance in range(parallelism):
+        arrived = numbers(out, instance)
+        assert set(arrived) == set(range(max(arrived) + 1))
+    opened = [line for line in lines(tmp_path / "trace") if line.startswith("opened")]
+    assert {line.split()[1] for line in opened} == {
+        f"{instance}/{parallelism}" for instance in range(parallelism)
+    }
+    restarts = [int(line.split()[-1]) for line in opened[parallelism:]]
+    assert restarts
+    assert min(restarts) > 0
+    assert took < 10
+    assert len([line for line in lines(tmp_path / "trace") if line.startswith("closed")]) >= (
+        parallelism
+    )
+
+
+def test_a_source_that_raises_in_open_fails_the_job_with_its_own_message(flink, tmp_path):
+    job = flink.run(pipeline(tmp_path, "BrokenSource"), settings=NO_RESTART, running=False)
+    eventually(lambda: job.state in ENDED, 60, "the job fails")
+
+    assert job.state == "FAILED"
+    assert "source s: open() raised" in job.failures()
+    assert "ConnectionError: no broker, attempt 1" in job.failures()
+
+
+def test_a_source_whose_broker_is_down_is_opened_again_under_log(flink, tmp_path):
+    job = flink.run(
+        pipeline(tmp_path, "BrokenSource", conf={"failures": 2}, source_parts={"on_error": "log"}),
+        settings=NO_RESTART,
+    )
+    eventually(lambda: len(numbers(tmp_path / "out")) > 50, 60, "it emits in the end")
+
+    assert job.cancel() < 10  # although close() raises
+
+
+def test_a_source_that_ignores_close_does_not_keep_the_job(flink, tmp_path):
+    job = flink.run(
+        pipeline(tmp_path, "Deaf", source_parts={"close_timeout": "2 s"}), settings=NO_RESTART
+    )
+    eventually(lambda: numbers(tmp_path / "out"), 60, "a record")
+
+    assert job.cancel() < 15
+
+
+def test_a_poison_record_fails_the_job_at_the_sink_and_is_logged_and_left_out_under_log(
+    flink, tmp_path
+):
+    parts = {"conf": {"until": 100}, "sink_conf": {"refuse": 50}}
+    failing = flink.run(pipeline(tmp_path, **parts), settings=NO_RESTART, running=False)
+    eventually(lambda: failing.state in ENDED, 60, "the job fails")
+    assert "ValueError: number 50 is poison" in failing.failures()
+    assert numbers(tmp_path / "out") == list(range(50))
+
+    (tmp_path / "out").unlink()
+    job = flink.run(
+        pipeline(tmp_path, sink_parts={"on_error": "log"}, **parts), settings=NO_RESTART
+    )
+    eventually(lambda: 99 in numbers(tmp_path / "out"), 60, "the last number")
+    assert job.state == "RUNNING"
+    assert numbers(tmp_path / "out") == [n for n in range(100) if n != 50]
+
+
+def test_a_function_that_raises_fails_the_job_or_gives_null(flink, tmp_path):
+    steps = {"half": {"sql": "SELECT instance, COALESCE(halve(number), -1) AS number FROM s"}}
+    parts = {"steps": steps, "take": "half", "conf": {"until": 10}}
+    failing = flink.run(
+        pipeline(tmp_path, functions={"halve": {"plugin": "plugins_workload:Halve"}}, **parts),
+        settings=NO_RESTART,
+        running=False,
+    )
+    eventually(lambda: failing.state in ENDED, 60, "the job fails")
+    assert "function halve: exec() raised ValueError('1 is odd')" in failing.failures()
+
+    (tmp_path / "out").unlink(missing_ok=True)
+    flink.run(
+        pipeline(
+            tmp_path,
+            functions={"halve": {"plugin": "plugins_workload:Halve", "on_error": "log"}},
+            **parts,
+        ),
+        settings=NO_RESTART,
+    )
+    eventually(lambda: len(numbers(tmp_path / "out")) == 10, 60, "ten results")
+    assert numbers(tmp_path / "out") == [0, -1, 1, -1, 2, -1, 3, -1, 4, -1]
+
+
+def test_a_slow_sink_holds_the_source_back_and_memory_stays_bounded(flink, tmp_path):
+    job = flink.run(
+        pipeline(
+            tmp_path,
+            sink="SlowLinesSink",
+            conf={"rate": 10**6},
+            source_parts={"buffer": {"records": 1000}},
+            sink_parts={"in_flight": 10},
+        )
+    )
+    eventually(lambda: len(numbers(tmp_path / "out")) > 20, 60, "some records")
+    time.sleep(3)
+    written = len(numbers(tmp_path / "out"))
+    position = eventually(lambda: source_position(job), 30, "the metric of the plugin is shown")
+    job.cancel()
+
+    assert position < written + 30000
+
+
+def source_position(job):
+    """The gauge "position" of the source, as Flink shows it."""
+    for vertex in job.get()["vertices"]:
+        path = f"/vertices/{vertex['id']}/metrics"
+        for metric in job.get(path):
+            if metric["id"].endswith("position"):
+                value = job.get(f"{path}?get={metric['id']}".replace(" ", "%20"))
+                return int(value[0]["value"])
+    return None
