@@ -98,33 +98,37 @@ def _used_modules(entries: Iterable[Entry], job: _Job) -> set[str]:
         if entry.name.endswith(".py") and job.inside(entry) and not _NO_PROGRAM.search(entry.name):
             by_owner[entry.owner].append(entry)
     with ThreadPoolExecutor() as pool:
-        found = pool.map(lambda group: _mentions_of(group, job), by_owner.values())
+        found = pool.map(lambda group: _scanned(group, _mentioned, job), by_owner.values())
         return set().union(*found)
 
 
-def _mentions_of(entries: Sequence[Entry], job: _Job) -> set[str]:
+def _scanned(
+    entries: Sequence[Entry], scan: Callable[[Entry, str], set[str]], job: _Job
+) -> set[str]:
+    """What ``scan`` finds in all of ``entries``, from the cache if it was found before."""
     place = None
     if job.cache is not None:
         listing = [(job.inside(entry), crc_of(entry.content), entry.size) for entry in entries]
-        key = hashlib.sha256(repr((_SCAN, listing)).encode()).hexdigest()
+        key = hashlib.sha256(repr((_SCAN, scan.__name__, listing)).encode()).hexdigest()
         place = job.cache.path("mentions", key, "mentions")
         try:
-            return set(json.loads((place / "modules.json").read_bytes()))
+            return set(json.loads((place / "found.json").read_bytes()))
         except (OSError, ValueError):
             pass
-    found: set[str] = set()
-    for entry in entries:
-        data = whole(entry.content)
-        if b"test" in data:
-            found |= _mentions(data, job.inside(entry))
+    found = set().union(*(scan(entry, job.inside(entry)) for entry in entries))
     if place is not None:
         with whole_folder(place) as folder:
-            (folder / "modules.json").write_text(json.dumps(sorted(found)))
+            (folder / "found.json").write_text(json.dumps(sorted(found)))
     return found
 
 
+def _mentioned(entry: Entry, name: str) -> set[str]:
+    data = whole(entry.content)
+    return _mentions(data, name) if b"test" in data else set()
+
+
 _SCAN = 1
-"""Part of the cache key: to be raised when `_mentions` would find something else."""
+"""Part of the cache key: to be raised when a scan would find something else."""
 
 
 def _mentions(data: bytes, name: str) -> set[str]:
@@ -148,6 +152,44 @@ def _mentions(data: bytes, name: str) -> set[str]:
         names = re.findall(r"\w+", match[2].decode(errors="replace"))
         found |= {module, *(f"{module}.{name}" for name in names)}
     return {module for module in found if {"test", "tests"} & set(module.split("."))}
+
+
+_ARROW_SERVICES = re.compile(
+    r"^pyarrow/(?:lib)?_?(?:arrow_(?:python_)?)?(?:flight|substrait|plasma)[^/]*$"
+    r"|^pyarrow/plasma-store-server$"
+)
+_ARROW_LIBRARY = re.compile(rb"lib(?:arrow_\w+|plasma)\.so[.\d]*")
+
+
+def _without_arrow_services(entries: Sequence[Entry], job: _Job) -> list[Entry]:
+    """Drop Flight, Substrait and Plasma, but not a library that one which stays is linked with.
+
+    In pyarrow 20, libarrow_python needs libarrow_substrait.
+    """
+    arrow = [entry for entry in entries if job.inside(entry).startswith("pyarrow/")]
+    dropped = {entry.name for entry in arrow if _ARROW_SERVICES.match(job.inside(entry))}
+    looked_at: set[str] = set()
+    while True:
+        staying = [
+            entry
+            for entry in arrow
+            if ".so" in entry.name and entry.name not in dropped | looked_at
+        ]
+        if not staying:
+            return [entry for entry in entries if entry.name not in dropped]
+        looked_at |= {entry.name for entry in staying}
+        needed = _scanned(staying, _linked, job)
+        dropped = {name for name in dropped if posixpath.basename(name) not in needed}
+
+
+def _linked(entry: Entry, name: str) -> set[str]:
+    found: set[str] = set()
+    tail = b""
+    for block in blocks(entry.content):
+        data = tail + block
+        found |= {match.decode() for match in _ARROW_LIBRARY.findall(data)}
+        tail = data[-100:]
+    return found - {posixpath.basename(name)}
 
 
 def _without_symbols(entries: Sequence[Entry], job: _Job) -> list[Entry]:
@@ -266,16 +308,13 @@ RULES: dict[str, Rule] = {
             "arrow-services",
             "pyarrow's Flight, Substrait and Plasma, which PyFlink does not use",
             False,
-            _without(
-                r"^pyarrow/(?:lib)?_?(?:arrow_(?:python_)?)?(?:flight|substrait|plasma)[^/]*$"
-                r"|^pyarrow/plasma-store-server$"
-            ),
+            _without_arrow_services,
         ),
         Rule(
             "test-modules",
             "modules of Apache Beam that hold its own tests (*_test.py), and its examples",
             False,
-            _without(r"^apache_beam/(?:.*_test\.py$|.*_test_[^/]*\.py$|examples/)"),
+            _without(r"^apache_beam/(?:.*_test\.py$|examples/)"),
         ),
         Rule(
             "symbols",

@@ -123,6 +123,21 @@ def test_the_other_rules(tmp_path: Path) -> None:
     assert set(DEFAULT_RULES) < set(STRONG_RULES) == set(RULES)
 
 
+def test_an_arrow_library_stays_if_another_is_linked_with_it(tmp_path: Path) -> None:
+    files = {
+        "pyarrow/lib.so": b"\0libarrow_python.so.2000\0",
+        "pyarrow/libarrow_python.so.2000": b"\0libarrow_substrait.so.2000\0",
+        "pyarrow/libarrow_substrait.so.2000": b"\0libarrow_substrait.so.2000\0",
+        "pyarrow/_flight.so": b"\0libarrow_flight.so.2000\0",
+        "pyarrow/libarrow_flight.so.2000": b"",
+    }
+    assert left_by(["arrow-services"], tmp_path, files) == {
+        "pyarrow/lib.so",
+        "pyarrow/libarrow_python.so.2000",
+        "pyarrow/libarrow_substrait.so.2000",
+    }
+
+
 def test_a_rule_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'nonsense' is not a slimming rule"):
         slim([], ["nonsense"])
