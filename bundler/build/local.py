@@ -8,6 +8,7 @@ anywhere; a wheel compiled here would need this machine's glibc over there.
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -140,5 +141,7 @@ def _failed(source: Source, log: Finished) -> BuildError:
 
 
 def _last(log: Finished) -> str:
-    lines = [line.strip(" ╰─▶") for line in log.stderr.splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")
+    """The line that says most: the last of what the build backend wrote, before uv's own."""
+    said = re.split(r"(?m)^error: Failed to build", log.stderr)[0]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

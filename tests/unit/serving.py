@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -46,12 +48,71 @@ def make_wheel(
     return path
 
 
+_BACKEND = """
+import base64, hashlib, os, zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    tag = {tag!r}
+    if os.environ.get("CC") == "false" and {compiled!r}:
+        raise SystemExit("error: a compiler is needed")
+    name = "{name}-{version}-" + tag + ".whl"
+    info = "{name}-{version}.dist-info/"
+    members = {{
+        "{name}.py": "built = True\\n",
+        info + "METADATA": open("PKG-INFO").read(),
+        info + "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: " + tag + "\\n",
+    }}
+    record = "".join(
+        "%s,sha256=%s,%d\\n" % (
+            path,
+            base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode(),
+            len(text),
+        )
+        for path, text in members.items()
+    )
+    members[info + "RECORD"] = record + info + "RECORD,,\\n"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for path, text in members.items():
+            archive.writestr(path, text)
+    return name
+"""
+
+
+def make_sdist(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    tag: str = "py3-none-any",
+    compiled: bool = False,
+) -> Path:
+    """An sdist with static metadata and a build backend of its own, which needs no other.
+
+    If ``compiled``, it does not build without a compiler.
+    """
+    backend = _BACKEND.format(name=name, version=version, tag=tag, compiled=compiled)
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+        "backend.py": backend.replace("\\\\n", "\\n"),
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        f'backend-path = ["."]\n[project]\nname = "{name}"\nversion = "{version}"\n',
+    }
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member, text in files.items():
+            info = tarfile.TarInfo(f"{name}-{version}/{member}")
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
 class Index:
     """Serves the files of a folder, and a simple index (PEP 503) of the wheels and sdists in it.
 
     ``requests`` are the paths asked for; ``failures`` maps a file name to the statuses it is
-    answered with before it is served; ``cut`` lists files sent only in half; ``password`` is
-    asked for if set.
+    answered with before it is served; ``cut`` says how often a file is sent only in half;
+    of a file in ``held`` half is sent, and the rest once the event is set; ``password`` is asked
+    for if set.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,6 +120,7 @@ class Index:
         self.requests: list[str] = []
         self.failures: dict[str, list[int]] = {}
         self.cut: dict[str, int] = {}
+        self.held: dict[str, threading.Event] = {}
         self.password: tuple[str, str] | None = None
         self.url = ""
 
@@ -123,7 +185,15 @@ def serve(folder: Path) -> Iterator[Index]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(length))
             self.end_headers()
-            if self.command == "GET":
+            if self.command == "HEAD":
+                return
+            held = index.held.get(self.path.rpartition("/")[2])
+            if held is not None:
+                self.wfile.write(body[: length // 2])
+                self.wfile.flush()
+                held.wait(60)
+                body = body[length // 2 :]
+            with suppress(BrokenPipeError, ConnectionResetError):
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
-from serving import Index, make_wheel
+from serving import Index, make_sdist, make_wheel
 
 from bundler.errors import ResolutionError
 from bundler.lock import Lock, read_lock, write_lock
@@ -26,23 +24,6 @@ TOO_NEW = "cp311-cp311-manylinux_2_28_x86_64"
 def only_this_index(clean_environment: pytest.MonkeyPatch, index: Index, tmp_path: Path) -> None:
     clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
     clean_environment.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-
-
-def make_sdist(folder: Path, name: str, version: str, setup: str = "") -> Path:
-    """An sdist of one module; its metadata is static, so that nobody has to build it."""
-    files = {
-        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
-        'backend-path = ["."]\n'
-        f'[project]\nname = "{name}"\nversion = "{version}"\n{setup}',
-    }
-    path = folder / f"{name}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for member, text in files.items():
-            info = tarfile.TarInfo(f"{name}-{version}/{member}")
-            info.size = len(text.encode())
-            archive.addfile(info, io.BytesIO(text.encode()))
-    return path
 
 
 def solve(folder: Path, *packages: str, **changes: object) -> Lock:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+from serving import make_sdist
+
+from bundler.build.local import TargetNeededError, build_locally
+from bundler.build.source import Source, tree_digest
+from bundler.cache import Cache
+from bundler.errors import BuildError, UsageError
+from bundler.target import Target
+
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+OLD = Target("2.2.1", MINOR, f"manylinux2014_{platform.machine()}")
+LIKE_THIS_MACHINE = Target("2.2.1", MINOR, f"manylinux_2_99_{platform.machine()}")
+LINUX = f"cp{MINOR.replace('.', '')}-cp{MINOR.replace('.', '')}-linux_{platform.machine()}"
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+
+def source(path: Path) -> Source:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Source("leaf", "1.0", path, digest, published=("cp311 manylinux_2_28_x86_64",))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_a_pure_sdist_becomes_a_wheel_once(tmp_path: Path, cache: Cache) -> None:
+    sdist = source(make_sdist(tmp_path, "leaf", "1.0"))
+    wheel = build_locally(sdist, OLD, cache, offline=False)
+    assert wheel.name == "leaf-1.0-py3-none-any.whl"
+    sdist.path.unlink()
+    assert build_locally(sdist, OLD, cache, offline=False) == wheel
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_what_needs_a_compiler_is_for_the_target(
+    tmp_path: Path, cache: Cache, compiled: bool
+) -> None:
+    sdist = source(make_sdist(tmp_path, "leaf", "1.0", tag=LINUX, compiled=compiled))
+    with pytest.raises(TargetNeededError, match=r"leaf 1\.0 has no wheel for") as caught:
+        build_locally(sdist, OLD, cache, offline=False)
+    assert "cp311 manylinux_2_28_x86_64" in caught.value.expected
+    assert "--builder container" in caught.value.remedy
+    assert not list(cache.root.rglob("*.whl"))
+    wheel = build_locally(sdist, LIKE_THIS_MACHINE, cache, offline=False)
+    assert wheel.name == f"leaf-1.0-{LINUX}.whl"
+
+
+def test_a_failing_build_says_why(tmp_path: Path, cache: Cache) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (tree / "backend.py").write_text("raise ValueError('no such thing')\n")
+    broken = Source("leaf", None, tree, tree_digest(tree))
+    with pytest.raises(BuildError, match="no such thing"):
+        build_locally(broken, LIKE_THIS_MACHINE, cache, offline=False)
+
+
+def test_a_tree_is_known_by_its_files(tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text("a")
+    before = tree_digest(tmp_path)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "left.o").write_text("x")
+    assert tree_digest(tmp_path) == before
+    (tmp_path / "setup.py").write_text("b")
+    assert tree_digest(tmp_path) != before
+    with pytest.raises(UsageError, match="is not a Python project"):
+        tree_digest(tmp_path / "build")

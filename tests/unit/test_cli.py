@@ -1,0 +1,378 @@
+"""The command line, run as users run it, on packages from an index on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from serving import Index, make_sdist, make_wheel
+from typer.testing import CliRunner
+
+from bundler.archive.writer import write_archive
+from bundler.cli import app
+
+BUNDLE = Path(sys.executable).parent / "bundle"
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PYTHON = MINOR if MINOR in ("3.10", "3.11", "3.12") else "3.11"
+COMMANDS = ("venv", "deps", "data", "jars", "init", "lock", "build", "config", "run", "submit")
+
+
+@pytest.fixture(autouse=True)
+def only_this_index(clean_environment: pytest.MonkeyPatch, index: Index, tmp_path: Path) -> None:
+    clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
+    clean_environment.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    clean_environment.setenv("BUNDLE_CACHE", str(tmp_path / "cache"))
+    clean_environment.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@dataclass(frozen=True)
+class Finished:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def bundle(folder: Path, *words: str | Path, env: dict[str, str] | None = None) -> Finished:
+    """Run the command line in this process, which saves the start of another."""
+    with working_in(folder):
+        result = CliRunner().invoke(app, [str(word) for word in words], env=env)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Finished(result.exit_code, result.stdout, result.stderr)
+
+
+def requirements(folder: Path, *lines: str) -> Path:
+    path = folder / "requirements.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def names(archive: Path) -> list[str]:
+    with zipfile.ZipFile(archive) as file:
+        assert file.testzip() is None
+        return [name for name in file.namelist() if ".dist-info/" not in name]
+
+
+def deps(folder: Path, *words: str | Path, env: dict[str, str] | None = None) -> Finished:
+    return bundle(folder, "deps", "-r", "requirements.txt", "--python", PYTHON, *words, env=env)
+
+
+def test_deps(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    make_wheel(index.folder, "top", requires=["leaf"])
+    requirements(work, "top")
+    finished = deps(work)
+    assert finished.returncode == 0, finished.stderr
+    header, row = finished.stdout.splitlines()
+    assert header.split() == ["file", "size", "time", "packages", "sha256"]
+    assert row.split()[0] == "deps.zip"
+    assert names(work / "deps.zip") == ["bundle-manifest.json", "leaf.py", "top.py"]
+    if PYTHON == MINOR:
+        assert "deps.zip: 2 modules import" in finished.stderr
+
+    finished = deps(work, "--no-deps", "--no-check", "-o", "out/only.zip", "--json")
+    assert finished.returncode == 0, finished.stderr
+    [row] = json.loads(finished.stdout)["archives"]
+    assert row["packages"] == {"top": "1.0"}
+    assert names(work / "out" / "only.zip") == ["bundle-manifest.json", "top.py"]
+
+    finished = deps(work, "--quiet", "--no-check")
+    assert (finished.stdout, finished.stderr) == ("", "")
+
+
+def test_what_venv_holds_is_left_out(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "leaf", "2.0")
+    make_wheel(index.folder, "top", requires=["leaf"])
+    requirements(work, "top")
+    manifest = {
+        "kind": "venv",
+        "target": {"flink": "2.2.1", "python": "3.12", "platform": "manylinux_2_28_x86_64"},
+        "packages": {"leaf": "1.0"},
+    }
+    write_archive([], work / "venv.zip", manifest=manifest)
+    words = ("deps", "-r", "requirements.txt", "--exclude-in", "venv.zip", "--no-check", "--json")
+    finished = bundle(work, *words)
+    assert finished.returncode == 0, finished.stderr + finished.stdout
+    assert json.loads(finished.stdout)["archives"][0]["packages"] == {"top": "1.0"}
+    with zipfile.ZipFile(work / "deps.zip") as archive:
+        assert json.loads(archive.read("bundle-manifest.json"))["target"] == manifest["target"]
+
+    requirements(work, "leaf>=2")
+    finished = bundle(work, *words)
+    assert finished.returncode == 3
+    assert "venv.zip" in json.loads(finished.stdout)["error"]["remedy"]
+
+
+def test_a_module_that_does_not_import_is_an_error(index: Index, work: Path) -> None:
+    if PYTHON != MINOR:
+        pytest.skip(f"PyFlink has no wheel for this Python, {MINOR}")
+    make_wheel(index.folder, "leaf", **{"leaf.py": "import nothing_like_it\n"})
+    requirements(work, "leaf")
+    finished = deps(work)
+    assert finished.returncode == 6
+    assert "leaf of leaf does not import: ModuleNotFoundError" in finished.stderr
+    (work / "bundle.toml").write_text('[deps]\nskip-imports = ["leaf"]\n')
+    assert deps(work).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 2, "requirements.txt does not exist"),
+        (b"", 2, "holds no requirement"),
+        (b"caf\xe9\n", 2, "is not UTF-8"),
+        (b"??\n", 3, "requirements.txt"),
+        (b"missing\n", 3, "missing was not found"),
+        (b"leaf==1.0\nleaf==2.0\n", 3, "leaf==2.0"),
+        (b"leaf==1.0 --hash=sha256:" + b"0" * 64 + b"\n", 3, "No file of leaf 1.0 has a hash"),
+        (b"toonew\n", 3, "manylinux_2_28_x86_64"),
+        (b"compiled\n", 4, "compiled 1.0 has no wheel for"),
+        (b"hostile\n", 4, "../escape"),
+    ],
+)
+def test_bad_requirements_change_nothing(
+    index: Index, work: Path, content: bytes | None, code: int, words: str
+) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "leaf", "2.0")
+    make_wheel(index.folder, "toonew", "1.0", "cp311-cp311-manylinux_2_28_x86_64")
+    make_sdist(index.folder, "compiled", "1.0", compiled=True)
+    make_wheel(index.folder, "hostile", **{"../escape.py": ""})
+    (work / "deps.zip").write_bytes(b"the one from before")
+    if content is not None:
+        (work / "requirements.txt").write_bytes(content)
+    before = sorted(work.iterdir())
+    finished = deps(work, "--builder", "local")
+    assert finished.returncode == code, finished.stderr
+    assert words in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert sorted(work.iterdir()) == before
+    assert (work / "deps.zip").read_bytes() == b"the one from before"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["venv", "--flink", "2.2.1", "--python", "3.7"], 2, "has no wheel for Python 3.7"),
+        (["venv", "--platform", "win_amd64"], 2, "is not a platform tag"),
+        (["venv", "--base", "docker"], 2, "the command line: venv.base"),
+        (["deps"], 2, "There is no requirement"),
+        (["build"], 2, "holds no bundle.toml"),
+        (["run"], 2, "holds no bundle.lock.json"),
+        (["data", "nowhere"], 2, "nowhere does not exist"),
+        (["jars", "nowhere.jar"], 2, "nowhere.jar"),
+        (["submit"], 2, "--master"),
+        (["config", "--format", "xml"], 2, ""),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_wrong_usage(work: Path, words: list[str], code: int, said: str) -> None:
+    finished = bundle(work, *words)
+    assert finished.returncode == code
+    assert said in finished.stderr
+    assert list(work.iterdir()) == []
+
+
+def test_one_sha256_from_two_folders_two_caches_and_two_times(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", **{"leaf_data/ünïcode.txt": "x"})
+    make_sdist(index.folder, "built", "1.0")
+    hashes = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        requirements(folder, "leaf", "built")
+        finished = deps(
+            folder, "--no-check", "--json", env={"BUNDLE_CACHE": str(tmp_path / f"cache-{name}")}
+        )
+        assert finished.returncode == 0, finished.stdout
+        hashes.append(json.loads(finished.stdout)["archives"][0]["sha256"])
+        time.sleep(2.1)  # zip times have a resolution of two seconds
+    assert hashes[0] == hashes[1]
+
+
+def test_offline_works_from_the_cache_alone(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    requirements(work, "leaf")
+    (work / "bundle.toml").write_text('[deps]\nrequirements = ["requirements.txt"]\n')
+    assert deps(work, "--no-check").returncode == 0
+    asked = len(index.requests)
+    finished = deps(work, "--no-check", "--offline")
+    assert finished.returncode == 0, finished.stderr
+    assert len(index.requests) == asked
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_nothing(index: Index, work: Path, sign: int) -> None:
+    wheel = make_wheel(index.folder, "leaf", **{"leaf_data.txt": os.urandom(50_000).hex()})
+    requirements(work, "leaf")
+    # uv reads the wheel's metadata first; only our own download is held.
+    deps(work, "--no-check", env={"BUNDLE_CACHE": str(work.parent / "other")})
+    (work / "deps.zip").unlink()
+    release = index.held[wheel.name] = threading.Event()
+    asked = len(index.requests)
+    process = subprocess.Popen(
+        [BUNDLE, "deps", "-r", "requirements.txt", "--python", PYTHON],
+        cwd=work,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not any(wheel.name in path for path in index.requests[asked:]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(sign)
+        release.set()
+        _, said = process.communicate(timeout=30)
+    finally:
+        release.set()
+        process.kill()
+    assert process.returncode == 128 + sign
+    assert b"Traceback" not in said
+    assert [path.name for path in work.iterdir()] == ["requirements.txt"]
+    left = [path for path in (work.parent / "cache").rglob("*.whl*") if path.is_file()]
+    assert left == []
+
+
+def test_no_space_left(index: Index, work: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small tmpfs")
+    small = work / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        make_wheel(index.folder, "leaf", **{"leaf_data.txt": os.urandom(100_000).hex()})
+        requirements(work, "leaf")
+        finished = deps(work, "--no-check", "-o", "small/deps.zip")
+        assert finished.returncode == 4
+        assert "No space left on the device" in finished.stderr
+        assert list(small.iterdir()) == []
+        finished = deps(work, "--no-check", env={"BUNDLE_CACHE": str(small)})
+        assert finished.returncode == 4
+        assert "BUNDLE_CACHE" in finished.stderr
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_folder_that_cannot_be_written(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    requirements(work, "leaf")
+    closed = work / "closed"
+    closed.mkdir()
+    mounted = False
+    if os.geteuid() == 0:
+        mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", closed]
+        mounted = subprocess.run(mount, capture_output=True).returncode == 0
+        if not mounted:
+            pytest.skip("root may write anywhere, and cannot mount here")
+    else:
+        closed.chmod(0o555)
+    try:
+        finished = deps(work, "--no-check", "-o", "closed/deps.zip")
+        assert finished.returncode == 2
+        assert f"{closed.name} is not writable" in finished.stderr
+    finally:
+        if mounted:
+            subprocess.run(["umount", closed], check=True)
+
+
+def test_two_builds_at_once_in_one_folder(index: Index, work: Path) -> None:
+    for i in range(10):
+        make_wheel(index.folder, f"leaf{i}", **{f"data{i}.txt": os.urandom(20_000).hex()})
+    requirements(work, *(f"leaf{i}" for i in range(10)))
+    processes = [
+        subprocess.Popen(
+            [BUNDLE, "deps", "-r", "requirements.txt", "--python", PYTHON, "--json", "--no-check"],
+            cwd=work,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    results = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    hashes = {json.loads(result)["archives"][0]["sha256"] for result in results}
+    assert len(hashes) == 1
+    assert len(names(work / "deps.zip")) == 21
+    assert sorted(path.name for path in work.iterdir()) == ["deps.zip", "requirements.txt"]
+
+
+def test_data(work: Path) -> None:
+    (work / "models").mkdir()
+    (work / "models" / "größe.txt").write_text("x")
+    (work / "one.bin").write_bytes(b"\0" * 1000)
+    finished = bundle(work, "data", "models", "one.bin", "-o", "data.zip")
+    assert finished.returncode == 0, finished.stderr
+    assert names(work / "data.zip") == ["bundle-manifest.json", "models/größe.txt", "one.bin"]
+
+
+def test_init_begins_a_project_once(work: Path) -> None:
+    finished = bundle(work, "init", "job", "--flink", "1.20.5")
+    assert finished.returncode == 0, finished.stderr
+    assert 'flink = "1.20.5"' in (work / "job" / "bundle.toml").read_text()
+    compile((work / "job" / "job.py").read_text(), "job.py", "exec")
+    finished = bundle(work, "init", "job")
+    assert finished.returncode == 2
+    assert "bundle.toml exists" in finished.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(work: Path, command: str) -> None:
+    finished = bundle(work, command, "--help")
+    assert finished.returncode == 0
+    assert f"bundle {command}" in finished.stdout.partition("Example:")[2]
+    assert "--json" in finished.stdout
+    assert "--quiet" in finished.stdout
+
+
+def test_starting_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from bundler.cli import app; "
+        "print([name for name in ('httpx', 'pydantic', 'rich.console', 'uv', 'zipfile', "
+        "'packaging.tags') if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert finished.stdout.strip() == "[]"
+
+
+def test_the_target_is_another_machine(index: Index, work: Path) -> None:
+    other = "aarch64" if platform.machine() == "x86_64" else "x86_64"
+    make_wheel(index.folder, "native", "1.0", f"cp311-cp311-manylinux2014_{other}")
+    requirements(work, "native")
+    finished = bundle(
+        work, "deps", "-r", "requirements.txt", "--python", "3.11",
+        "--platform", f"manylinux2014_{other}",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert "Imports not checked" in finished.stderr
