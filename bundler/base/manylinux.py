@@ -1,0 +1,136 @@
+"""The CPython of a build image, with the libraries that it takes from there."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.base.model import Base, Interpreter
+from bundler.base.prefix import relocatable
+from bundler.base.store import Made, keep, key_of
+from bundler.errors import BuildError
+
+if TYPE_CHECKING:
+    from bundler.build.sandbox import Sandbox
+    from bundler.cache import Cache
+    from bundler.progress import Progress
+    from bundler.target import Target
+
+_PACK = "/bundle/pack.py"
+_PACKED = "/bundle/packed"
+
+# Runs in the image, with the Python that it packs (3.5 or newer). Libraries go in under the path
+# that the loader found them by, so that they are found again under the unpacked root.
+_SCRIPT = r"""
+import json, os, subprocess, sys, sysconfig, tarfile
+
+prefix, stdlib = os.path.realpath(sys.base_prefix), os.path.realpath(sysconfig.get_path("stdlib"))
+minor = "%d.%d" % sys.version_info[:2]
+executable = os.path.realpath(os.path.join(prefix, "bin", "python" + minor))
+lib = os.path.join(prefix, "lib")
+files, elves = [], [executable]
+for name in os.listdir(lib):
+    if name.startswith("libpython" + minor) and name.endswith(".so.1.0"):
+        elves.append(os.path.join(lib, name))
+for folder, folders, names in os.walk(stdlib):
+    folders[:] = [name for name in folders if name not in (
+        "test", "tests", "__pycache__", "site-packages", "dist-packages", "idlelib", "ensurepip")
+        and not name.startswith("config-")]
+    for name in names:
+        path = os.path.join(folder, name)
+        (elves if ".so" in name else files).append(path)
+libraries = set()
+for path in elves:
+    try:
+        said = subprocess.check_output(["ldd", path], stderr=subprocess.STDOUT).decode()
+    except subprocess.CalledProcessError:
+        continue
+    for line in said.splitlines():
+        words = line.split()
+        if "=>" in words and len(words) > 3 and words[2].startswith("/"):
+            libraries.add(words[2])
+for path in ("/etc/ld.so.conf", "/etc/ld.so.conf.d"):
+    if os.path.exists(path):
+        files.append(path)
+os.makedirs(sys.argv[1])
+with tarfile.open(os.path.join(sys.argv[1], "python.tar"), "w") as tar:
+    for path in sorted(set(files) | set(elves)):
+        tar.add(path)
+    for path in sorted(libraries):
+        if path not in elves:
+            found = tar.gettarinfo(os.path.realpath(path), path)
+            with open(os.path.realpath(path), "rb") as file:
+                tar.addfile(found, file)
+facts = {"prefix": prefix, "stdlib": stdlib, "executable": executable,
+         "version": "%d.%d.%d" % sys.version_info[:3]}
+with open(os.path.join(sys.argv[1], "facts.json"), "w") as file:
+    json.dump(facts, file)
+"""
+
+
+def manylinux_base(
+    target: Target, cache: Cache, progress: Progress, image: str | None = None
+) -> Base:
+    """The base made of ``/opt/python/cpXY-...`` in ``image``, from the cache if it was made before.
+
+    ``image`` is an image or the name of a build image; None takes the one of the target's platform.
+    Raises BuildError if there is no engine, no such image, or no such Python in it.
+    """
+    # Imported here, so that the other bases need no container packages.
+    from bundler.build.container import python_in
+    from bundler.build.engine import engine
+    from bundler.build.images import target_image
+    from bundler.build.sandbox import name_of, sandbox
+
+    with engine() as client:
+        found = target_image(client, image, target, cache, progress)
+        name = name_of(found)
+
+        def make(staging: Path) -> Made:
+            with (
+                progress.task(f"Taking Python {target.python_minor} out of {name}"),
+                sandbox(client, found, network="none") as box,
+            ):
+                python = _unpacked(box, python_in(box, target), staging / "root")
+            with progress.task(f"Making Python {python.version} relocatable"):
+                owner = f"Python {python.version} (manylinux)"
+                prefix = relocatable(python, target.architecture, staging / "changed", owner)
+            for left_out, library in sorted(prefix.left_out.items()):
+                progress.note(f"{left_out} left out: it needs {library}, which the image lacks.")
+            return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
+
+        identity = key_of("manylinux", found.id, target.python_minor)
+        return keep(cache, identity, "manylinux", f"the Python of {name}", progress, make)
+
+
+def _unpacked(box: Sandbox, executable: str, root: Path) -> Interpreter:
+    box.write(_PACK, _SCRIPT.encode())
+    box.read([executable, "-I", _PACK, _PACKED])
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        packed = {path.name: path for path in box.get(_PACKED, Path(scratch))}
+        facts = json.loads(packed["facts.json"].read_bytes())
+        root.mkdir(parents=True)
+        try:
+            with tarfile.open(packed["python.tar"]) as tar:
+                # Python 3.10.11 and older have no filters.
+                tar.extraction_filter = getattr(tarfile, "tar_filter", None)
+                tar.extractall(root)
+        except tarfile.TarError as error:
+            raise BuildError(
+                f"The Python of {box.image} cannot be unpacked: {error}",
+                remedy="Take another image with --image.",
+            ) from error
+
+    def inside(path: str) -> Path:
+        return root / path.lstrip("/")
+
+    return Interpreter(
+        inside(facts["prefix"]),
+        inside(facts["executable"]),
+        inside(facts["stdlib"]),
+        facts["version"],
+        root,
+    )

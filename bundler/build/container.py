@@ -1,0 +1,296 @@
+"""Sources -> wheels in the image of the target: with its Python, compiler and C library."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+from bundler.build.engine import engine
+from bundler.build.images import target_image
+from bundler.build.log import Log, build_log
+from bundler.build.sandbox import Sandbox, name_of, sandbox
+from bundler.build.settings import settings_for
+from bundler.build.source import Source
+from bundler.errors import BuildError, UsageError
+from bundler.fetch import digest_of
+from bundler.files import whole_file
+from bundler.progress import SILENT, Progress
+from bundler.verify.wheels import check_wheel
+
+if TYPE_CHECKING:
+    from docker.models.images import Image
+
+    from bundler.cache import Cache
+    from bundler.target import Target
+
+EPOCH = "315532800"
+"""1980-01-01, the first time that a zip can hold."""
+
+_NESTED = re.compile(r"\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
+_INSTALL = """
+set -e
+if command -v apt-get >/dev/null; then
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+elif command -v dnf >/dev/null; then dnf install -y "$@"
+elif command -v yum >/dev/null; then yum install -y "$@"
+elif command -v apk >/dev/null; then apk add --no-cache "$@"
+else echo "The image has no package manager that is known: apt-get, dnf, yum, apk."; exit 1
+fi
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """How to build in a container.
+
+    ``image`` is an image or the name of a build image; None takes the one of the target's platform.
+    ``network`` is the engine's network mode. ``system_packages`` are installed with the image's
+    package manager, then the shell commands ``before_build`` run; ``environment`` is for these and
+    the builds.
+    """
+
+    image: str | None = None
+    network: str | None = None
+    system_packages: tuple[str, ...] = ()
+    before_build: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def build_in_container(
+    sources: Sequence[Source],
+    target: Target,
+    cache: Cache,
+    progress: Progress = SILENT,
+    options: ContainerOptions = ContainerOptions(),
+) -> list[Path]:
+    """A wheel for each of ``sources``, from the cache if it was built before in the same image.
+
+    Compiled wheels are repaired (auditwheel) to the platform tag of ``target`` and read back.
+    Raises BuildError if there is no engine or no image, or a build fails; VerificationError if a
+    wheel would not load on the target.
+    """
+    with engine() as client:
+        image = target_image(client, options.image, target, cache, progress)
+        kept = {
+            source: cache.path("built", _key(source, target, image, options), "wheel")
+            for source in sources
+        }
+        missing = [source for source in sources if _built(kept[source]) is None]
+        if missing:
+            what = missing[0].label if len(missing) == 1 else f"{len(missing)} sources"
+            name = name_of(image)
+            with (
+                build_log(missing[0].name, f"Building {what} in {name}", cache, progress) as log,
+                sandbox(client, image, network=options.network) as box,
+            ):
+                _Build(box, target, options, log).all(missing, kept)
+    return [path for source in sources if (path := _built(kept[source])) is not None]
+
+
+def resolve_in_container(
+    requirements: Sequence[Path],
+    target: Target,
+    cache: Cache,
+    progress: Progress = SILENT,
+    options: ContainerOptions = ContainerOptions(),
+) -> str:
+    """Pinned and hashed requirements, solved by pip-compile with the target's own Python.
+
+    For sdists whose metadata depend on the interpreter that builds them. Requirements files that
+    ``requirements`` include come along. Raises BuildError as `build_in_container` does, and if
+    there is no solution.
+    """
+    with engine() as client:
+        image = target_image(client, options.image, target, cache, progress)
+        with (
+            build_log("resolve", "Resolving in a container", cache, progress) as log,
+            sandbox(client, image, network=options.network) as box,
+        ):
+            build = _Build(box, target, options, log)
+            build.prepare()
+            return build.compile(requirements)
+
+
+def _key(source: Source, target: Target, image: Image, options: ContainerOptions) -> str:
+    parts = [
+        source.digest,
+        target.python_minor,
+        target.platform,
+        image.id,
+        options.system_packages,
+        options.before_build,
+        sorted(options.environment.items()),
+    ]
+    return digest_of(json.dumps(parts).encode())
+
+
+def _built(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*.whl"))), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    box: Sandbox
+    target: Target
+    options: ContainerOptions
+    log: Log
+
+    def all(self, sources: Sequence[Source], kept: Mapping[Source, Path]) -> None:
+        environment = self.prepare()
+        for number, source in enumerate(sources):
+            self.log.heading(f"Building {source.label}")
+            wheel = self._wheel(source, f"/bundle/{number}", environment)
+            with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+                path = self.box.get(wheel, Path(scratch))[0]
+                check_wheel(path, self.target)
+                with whole_file(kept[source] / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
+
+    def prepare(self) -> dict[str, str]:
+        """What comes before any build; the environment of the builds."""
+        environment = {
+            "SOURCE_DATE_EPOCH": EPOCH,
+            **settings_for(self.box),
+            **self.options.environment,
+        }
+        if self.options.system_packages:
+            self.log.heading("Installing system packages")
+            self._do(
+                ["sh", "-c", _INSTALL, "sh", *self.options.system_packages],
+                environment,
+                f"System packages cannot be installed: {', '.join(self.options.system_packages)}.",
+            )
+        for command in self.options.before_build:
+            self.log.heading(f"Running {command}")
+            self._do(["sh", "-ec", command], environment, f"before-build fails: {command}")
+        return environment
+
+    def _wheel(self, source: Source, folder: str, environment: Mapping[str, str]) -> str:
+        """Build in ``folder`` of the container; the folder that then holds the wheel alone."""
+        python = self._python()
+        place = f"{folder}/{source.path.name}"
+        self.box.put(source.path, place)
+        self._do(
+            [
+                python,
+                "-m",
+                "pip",
+                "wheel",
+                "--no-deps",
+                "--use-pep517",
+                "-w",
+                f"{folder}/raw",
+                place,
+            ],
+            environment,
+            f"{source.label} does not build for {self.target.describe()}.",
+        )
+        name = self.box.read(["ls", f"{folder}/raw"]).strip()
+        if any(tag.platform == "any" for tag in parse_wheel_filename(name)[3]):
+            return f"{folder}/raw"
+        repair(self.box, f"{folder}/raw/{name}", f"{folder}/repaired", self.target, self.log)
+        return f"{folder}/repaired"
+
+    def compile(self, requirements: Sequence[Path]) -> str:
+        """The output of pip-compile, run in an environment of its own."""
+        environment = {**settings_for(self.box), **self.options.environment}
+        files: dict[str, str] = {}
+        for path in requirements:
+            _collect(path.resolve(), files)
+        for place, text in files.items():
+            self.box.write(place, text.encode())
+        venv = "/bundle/pip-tools"
+        self._do(
+            ["sh", "-ec", '"$1" -m venv "$2" && "$2/bin/pip" install -q pip-tools wheel', "sh",
+             self._python(), venv],
+            environment,
+            "pip-tools cannot be installed in the container.",
+        )  # fmt: skip
+        self.log.heading("Resolving in a container")
+        out = "/bundle/requirements.txt"
+        self._do(
+            [
+                f"{venv}/bin/python", "-m", "piptools", "compile", "--quiet", "--generate-hashes",
+                "--allow-unsafe", "--no-header", "--no-annotate", "--strip-extras",
+                "--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links",
+                "--output-file", out, *(_inside(path.resolve()) for path in requirements),
+            ],
+            environment,
+            f"No solution for {self.target.describe()} with its own Python.",
+        )  # fmt: skip
+        return self.box.read(["cat", out]) + "\n"
+
+    def _python(self) -> str:
+        return python_in(self.box, self.target)
+
+    def _do(self, command: Sequence[str], environment: Mapping[str, str], failure: str) -> None:
+        if self.box.run(command, self.log.line, environment=environment) != 0:
+            raise self.log.failed(failure, self.log.reason)
+
+
+def python_in(box: Sandbox, target: Target) -> str:
+    """The target's interpreter in the image. Raises BuildError naming those that are there."""
+    minor = target.python_minor.replace(".", "")
+    path = f"/opt/python/cp{minor}-{target.abi}/bin/python"
+    if box.run(["test", "-x", path], lambda line: None) == 0:
+        return path
+    there = box.read(["sh", "-c", "ls /opt/python 2>/dev/null || true"]).split()
+    raise BuildError(
+        f"{box.image} has no {path}.",
+        f"It has: {', '.join(there) or 'no Python in /opt/python'}.",
+        f"Name another with --image, or add it: bundle image build debian --python "
+        f"{target.python_minor}.",
+    )
+
+
+def repair(box: Sandbox, wheel: str, folder: str, target: Target, log: Log) -> None:
+    """Graft what ``wheel`` needs beyond the platform tag into it (auditwheel), into ``folder``.
+
+    Raises VerificationError naming file, symbol and version if they are newer than the tag
+    allows, BuildError if a library is missing or the image has no auditwheel.
+    """
+    log.heading(f"Repairing {wheel.rpartition('/')[2]}")
+    command = ["auditwheel", "repair", "--plat", target.platform, "--only-plat", "-w", folder]
+    status = box.run([*command, wheel], log.line, environment={"SOURCE_DATE_EPOCH": EPOCH})
+    if status == 0:
+        return
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        for path in box.get(wheel, Path(scratch)):
+            check_wheel(path, target, repaired=False)
+    said = " ".join(log.tail)
+    if "executable file not found" in said:
+        raise log.failed("The image has no auditwheel.", "Expected it on PATH.")
+    raise log.failed(
+        f"auditwheel cannot make {wheel.rpartition('/')[2]} a {target.platform} wheel.",
+        log.reason,
+    )
+
+
+def _inside(path: Path) -> str:
+    return f"/bundle/tree{path.as_posix()}"
+
+
+def _collect(path: Path, files: dict[str, str]) -> None:
+    """The text of a requirements file and those it includes, by their place in the container."""
+    place = _inside(path)
+    if place in files:
+        return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read: {error}", "Expected a requirements file.", "Correct the path."
+        ) from error
+    files[place] = text
+    for line in text.splitlines():
+        if nested := _NESTED.match(line):
+            _collect((path.parent / nested[1].strip("\"'")).resolve(), files)
