@@ -7,7 +7,6 @@ out or that changes its target's mode. Fields follow APPNOTE.TXT 6.3.10.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import posixpath
@@ -46,14 +45,14 @@ from bundler.archive.directory import (
 )
 from bundler.archive.entry import Entry, Inline, Member, OnDisk, text_entry
 from bundler.archive.links import leaves
+from bundler.archive.output import Output
 from bundler.errors import BuildError, UsageError
 from bundler.files import whole_file
 from bundler.progress import SILENT, Progress, Task
 
 MANIFEST_NAME = "bundle-manifest.json"
 
-_BUFFER = 4 << 20
-_BUFFERS = 3
+_REPORT = 4 << 20
 _WINDOW = 16
 _OPEN_SOURCES = 64
 _LINKS = 40
@@ -95,7 +94,7 @@ def write_archive(
     ordered = _ordered(entries)
     total = sum(entry.size for entry in ordered)
     with whole_file(out) as temporary, ExitStack() as stack:
-        output = stack.enter_context(_Output.open(temporary))
+        output = stack.enter_context(Output.open(temporary))
         writer = _Writer(output, out.parent, stack)
         with progress.task(f"Writing {out.name}", total, "B") as task:
             writer.write(ordered, task)
@@ -160,95 +159,6 @@ def _dos_time() -> tuple[int, int]:
     return date, when.tm_hour << 11 | when.tm_min << 5 | when.tm_sec // 2
 
 
-class _Output:
-    """A file that is hashed and written by threads of their own while the next bytes are read."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._digest = hashlib.sha256()
-        self._hashing, self._writing = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._free = [memoryview(bytearray(_BUFFER)) for _ in range(_BUFFERS)]
-        self._busy: deque[tuple[memoryview, Future[None], Future[None]]] = deque()
-        self._buffer = self._free.pop()
-        self._fill = 0
-        self.position = 0
-
-    @classmethod
-    @contextmanager
-    def open(cls, path: Path) -> Iterator[_Output]:
-        with path.open("wb", buffering=0) as file:
-            output = cls(file.fileno())
-            try:
-                yield output
-            finally:
-                output._hashing.shutdown(cancel_futures=True)
-                output._writing.shutdown(cancel_futures=True)
-
-    def write(self, data: bytes) -> None:
-        length = len(data)
-        if self._fill + length <= _BUFFER:
-            self._buffer[self._fill : self._fill + length] = data
-            self._fill += length
-        else:
-            rest = memoryview(data)
-            while rest:
-                room = self._room()
-                part = rest[: len(room)]
-                room[: len(part)] = part
-                self._fill += len(part)
-                rest = rest[len(part) :]
-        self.position += length
-
-    def copy(self, descriptor: int, offset: int, length: int) -> bool:
-        """Take ``length`` bytes of another file; whether it had that many."""
-        self.position += length
-        while length:
-            room = self._room()[:length]
-            count = os.preadv(descriptor, [room], offset)
-            if not count:
-                return False
-            self._fill += count
-            offset += count
-            length -= count
-        return True
-
-    def finish(self) -> tuple[int, str]:
-        """Size and SHA-256 of what was written, once all of it is."""
-        self._flush()
-        while self._busy:
-            self._reclaim()
-        return self.position, self._digest.hexdigest()
-
-    def _room(self) -> memoryview:
-        if self._fill == _BUFFER:
-            self._flush()
-        return self._buffer[self._fill :]
-
-    def _flush(self) -> None:
-        data = self._buffer[: self._fill]
-        self._busy.append(
-            (
-                self._buffer,
-                self._hashing.submit(self._digest.update, data),
-                self._writing.submit(self._write, data),
-            )
-        )
-        if not self._free:
-            self._reclaim()
-        self._buffer = self._free.pop()
-        self._fill = 0
-
-    def _reclaim(self) -> None:
-        buffer, *futures = self._busy.popleft()
-        for future in futures:
-            future.result()
-        self._free.append(buffer)
-
-    def _write(self, data: memoryview) -> None:
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-
-
 @dataclass(slots=True)
 class _Unit:
     """One step of writing: an entry, or one block of a large file that is being deflated."""
@@ -262,7 +172,7 @@ class _Unit:
 class _Writer:
     """Writes local headers, data and at the end the central directory."""
 
-    def __init__(self, output: _Output, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, output: Output, folder: Path, stack: ExitStack) -> None:
         self._output = output
         self._date, self._time = _dos_time()
         self._central: list[bytes] = []
@@ -285,7 +195,7 @@ class _Writer:
                 self._plain(unit.entry, unit.entry.content.data)
             if unit.last:
                 written += unit.entry.size
-                if written >= _BUFFER:
+                if written >= _REPORT:
                     task.advance(written)
                     written = 0
         task.advance(written)
