@@ -51,8 +51,8 @@ def pipeline(path, **changes):
             "turned": {"sql": "SELECT revert(name) AS name, `value`, origin FROM readings"},
             "windows": {
                 "sql": "SELECT longest(name) AS name, COUNT(*) AS n FROM "
-                "(SELECT name, PROCTIME() AS at FROM turned) "
-                "GROUP BY TUMBLE(at, INTERVAL '1' SECOND)"
+                "(SELECT name, PROCTIME() AS moment FROM turned) "
+                "GROUP BY TUMBLE(moment, INTERVAL '1' SECOND)"
             },
         },
         "sinks": {

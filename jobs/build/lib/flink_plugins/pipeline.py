@@ -20,6 +20,7 @@ from flink_plugins.spec import (
     PipelineSpec,
     PluginFunction,
     PluginSource,
+    Step,
     check,
     read_text,
 )
@@ -117,7 +118,7 @@ class Pipeline:
             table = operators.source_table(t_env, spec, source.parallelism)
             t_env.create_temporary_view(source.name, table)
         for step in self.spec.steps:
-            t_env.create_temporary_view(step.name, t_env.sql_query(step.sql))
+            t_env.create_temporary_view(step.name, _query(t_env, step))
         for sink in self.spec.sinks:
             table = t_env.from_path(sink.source)
             if isinstance(sink, Connector):
@@ -164,6 +165,16 @@ class Pipeline:
         env = self.environment()
         self.build(StreamTableEnvironment.create(env))
         return env.execute_async(self.spec.name)
+
+
+def _query(t_env: Any, step: Step) -> Any:
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        return t_env.sql_query(step.sql)
+    except Py4JJavaError as error:
+        said = str(error.java_exception.getMessage())
+        raise PipelineError("steps.{}: Flink refuses the SQL: {}".format(step.name, said)) from None
 
 
 def _columns(table: Any) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from typing import Any, List
+from typing import Any, Callable, List
 
 from flink_plugins.errors import SourceClosed
 
@@ -74,12 +73,16 @@ class Buffer:
             self._room.notify_all()
             return taken
 
-    def wait_empty(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds until everything was taken; whether it was."""
-        deadline = time.monotonic() + timeout
-        while self._items and time.monotonic() < deadline:
-            time.sleep(0.002)
-        return not self._items
+    def take_while(self, wanted: Callable[[Any], bool]) -> List[Any]:
+        """Remove and return the oldest items up to the first that is not ``wanted``."""
+        taken = []
+        with self._room:
+            while self._items and wanted(self._items[0][0]):
+                item, weight = self._items.popleft()
+                taken.append(item)
+                self._held -= weight
+            self._room.notify_all()
+        return taken
 
     def close(self) -> None:
         """Wake all that wait in ``put``; they and all that follow get SourceClosed."""

@@ -158,6 +158,11 @@ class SourceRunner:
             items = records
         return items, changed
 
+    def drain_state(self) -> None:
+        """Apply writes to the state that stand before the next record."""
+        for change in self._buffer.take_while(lambda item: type(item) is _StateChange):
+            self._apply(change)
+
     def _apply(self, change: Dict[str, Any]) -> None:
         for key, value in change.items():
             if value is SourceState.REMOVED:

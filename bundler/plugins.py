@@ -1,0 +1,309 @@
+"""Plugins as files: finding them in archives and folders, making new ones, packing them.
+
+Nothing is imported: what a plugin is stands in entry points, in eKuiper's JSON descriptor and in
+the source of a namespace package. Running them is the business of ``jobs/flink_plugins``.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bundler.archive.entry import Entry, Inline, text_entry
+from bundler.archive.read import tree_entries
+from bundler.archive.writer import Archive, write_archive
+from bundler.errors import UsageError
+
+_GROUPS = {
+    "flink_plugins.source": ("source", "native"),
+    "flink_plugins.sink": ("sink", "native"),
+    "flink_plugins.function": ("function", "native"),
+    "sinetstream.reader": ("source", "sinetstream"),
+    "sinetstream.async_reader": ("source", "sinetstream"),
+    "sinetstream.writer": ("sink", "sinetstream"),
+    "sinetstream.async_writer": ("sink", "sinetstream"),
+}
+_METHODS = (("sink", "collect"), ("function", "exec"), ("source", "open"))
+_EXTENSIONS = "flink_plugins/extensions/"
+_SECTIONS = (("sources", "source"), ("sinks", "sink"), ("functions", "function"))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FoundPlugin:
+    """One plugin and where it was found.
+
+    ``kind`` is "source", "sink" or "function"; ``origin`` "native", "extension", "ekuiper" or
+    "sinetstream"; ``where`` the archive or folder, and the place in it; ``conda`` the conda
+    environment that an eKuiper plugin asks for, or "".
+    """
+
+    kind: str
+    name: str
+    origin: str
+    version: str
+    where: str
+    conda: str = ""
+
+
+class _Tree:
+    """The files of a folder, or of a zip; a zip in it can be opened too."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile | None = None) -> None:
+        self.path = path
+        self._zip = archive
+        if archive is not None:
+            self.names = [name for name in archive.namelist() if not name.endswith("/")]
+        else:
+            self.names = [
+                file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()
+            ]
+
+    def text(self, name: str) -> str:
+        data = self._zip.read(name) if self._zip else (self.path / name).read_bytes()
+        return data.decode("utf-8", "replace")
+
+
+def find_plugins(path: Path) -> list[FoundPlugin]:
+    """All plugins in ``path``: deps.zip, venv.zip, a wheel, a portable plugin, or a folder.
+
+    A folder is searched with the zips that lie in it. Raises UsageError if ``path`` is neither.
+    """
+    if path.is_dir():
+        found = set(_in_tree(_Tree(path), str(path)))
+        for file in sorted(path.rglob("*.zip")):
+            if zipfile.is_zipfile(file):
+                with zipfile.ZipFile(file) as archive:
+                    found.update(_in_tree(_Tree(file, archive), str(file)))
+    elif path.is_file() and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            found = set(_in_tree(_Tree(path, archive), str(path)))
+    else:
+        raise UsageError(
+            f"{path} is neither a folder nor a zip.",
+            "Expected deps.zip, venv.zip, a wheel, a portable plugin, or a folder with such.",
+            "Give another path.",
+        )
+    return sorted(found)
+
+
+def _in_tree(tree: _Tree, shown: str) -> Iterator[FoundPlugin]:
+    for name in tree.names:
+        path = PurePosixPath(name)
+        if path.name == "entry_points.txt" and path.parent.name.endswith(".dist-info"):
+            yield from _entry_points(tree, name, shown)
+        elif path.suffix == ".json" and ".dist-info" not in name:
+            yield from _portable(tree, name, shown)
+        elif re.search(rf"(^|/){_EXTENSIONS}[^/]+/__init__\.py$", name):
+            yield from _extension(tree, name, shown)
+
+
+def _entry_points(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
+    parser = configparser.ConfigParser(delimiters=("=",), strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    try:
+        parser.read_string(tree.text(name))
+    except configparser.Error:
+        return
+    distribution, _, version = (
+        PurePosixPath(name).parent.name.removesuffix(".dist-info").rpartition("-")
+    )
+    for group, (kind, origin) in _GROUPS.items():
+        if parser.has_section(group):
+            for plugin in parser[group]:
+                yield FoundPlugin(kind, plugin, origin, version, f"{shown}: {distribution}")
+
+
+def _portable(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
+    descriptor = _descriptor(tree.text(name))
+    if descriptor is None:
+        return
+    folder = PurePosixPath(name).parent
+    if (folder / descriptor["executable"]).as_posix() not in tree.names:
+        return
+    conda = descriptor.get("env", "") if descriptor.get("virtualEnvType") == "conda" else ""
+    version = str(descriptor.get("version", ""))
+    for section, kind in _SECTIONS:
+        for plugin in descriptor.get(section) or ():
+            yield FoundPlugin(kind, str(plugin), "ekuiper", version, f"{shown}: {name}", conda)
+
+
+def _descriptor(text: str) -> dict[str, str] | None:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or content.get("language") != "python":
+        return None
+    return content if isinstance(content.get("executable"), str) else None
+
+
+def _extension(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
+    package = name.removesuffix("__init__.py")
+    exported, version = _exports(tree.text(name))
+    kinds = {}
+    for module in tree.names:
+        if module.startswith(package) and module.endswith(".py"):
+            kinds.update(_classes(tree.text(module)))
+    for plugin in exported:
+        if plugin in kinds:
+            yield FoundPlugin(kinds[plugin], plugin, "extension", version, f"{shown}: {package}")
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _exports(source: str) -> tuple[list[str], str]:
+    names: list[str] = []
+    version = ""
+    for node in _parsed(source).body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError:
+            continue
+        if node.targets[0].id == "__all__":
+            names = [str(each) for each in value]
+        elif node.targets[0].id == "version":
+            version = str(value)
+    return names, version
+
+
+def _classes(source: str) -> dict[str, str]:
+    kinds = {}
+    for node in ast.walk(_parsed(source)):
+        if isinstance(node, ast.ClassDef):
+            methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            kind = next((kind for kind, method in _METHODS if method in methods), None)
+            if kind is not None:
+                kinds[node.name] = kind
+    return kinds
+
+
+def conda_environments(plugins: list[FoundPlugin]) -> list[str]:
+    """The conda environments that plugins ask for: build venv.zip with ``--base conda`` for one."""
+    return sorted({plugin.conda for plugin in plugins if plugin.conda})
+
+
+def pack_plugin(folder: Path, out: Path | None = None) -> Archive:
+    """Make the zip that eKuiper installs of a portable plugin's folder or a scaffolded project.
+
+    Of a project only the plugin's package goes in, under its own name, with a script and a
+    descriptor made for it. ``out`` is by default ``<name>.zip`` in the working folder: eKuiper
+    takes the name of the plugin from that of the zip. The same files give the same bytes.
+
+    Raises UsageError if ``folder`` holds no plugin, or a descriptor names what is not there.
+    """
+    packages = sorted((folder / _EXTENSIONS).glob("*/__init__.py"))
+    name, entries = _project_entries(packages[0].parent) if packages else _portable_entries(folder)
+    return write_archive(entries, out or Path(f"{name}.zip"))
+
+
+def _portable_entries(folder: Path) -> tuple[str, list[Entry]]:
+    for path in sorted(folder.glob("*.json")):
+        descriptor = _descriptor(path.read_text(encoding="utf-8"))
+        if descriptor is None:
+            continue
+        if not (folder / descriptor["executable"]).is_file():
+            raise UsageError(
+                f"{path} names the executable '{descriptor['executable']}'.",
+                "Expected that file beside the descriptor.",
+                "Correct 'executable', or add the file.",
+            )
+        entries = tree_entries(folder)
+        return path.stem, [entry for entry in entries if not _is_by_product(entry.name)]
+    raise UsageError(
+        f"{folder} holds no plugin.",
+        "Expected eKuiper's JSON descriptor, or flink_plugins/extensions/<name>.",
+        "Begin one with: bundle plugin new NAME",
+    )
+
+
+def _is_by_product(name: str) -> bool:
+    return "__pycache__" in name or name.startswith((".", "tests/")) or name.endswith(".zip")
+
+
+def _project_entries(package: Path) -> tuple[str, list[Entry]]:
+    name = package.name
+    found = [
+        plugin
+        for plugin in find_plugins(package.parents[2])
+        if plugin.origin == "extension" and plugin.where.endswith(f"{_EXTENSIONS}{name}/")
+    ]
+    if not found:
+        raise UsageError(
+            f"{package} exports no plugin.",
+            "Expected classes with a plugin's methods, listed in __all__.",
+            "List them in __init__.py.",
+        )
+    _, version = _exports((package / "__init__.py").read_text(encoding="utf-8"))
+    descriptor: dict[str, object] = {
+        "version": f"v{version.removeprefix('v') or '0.0.0'}",
+        "language": "python",
+        "executable": f"{name}_main.py",
+    }
+    tables = []
+    for section, kind in _SECTIONS:
+        names = [plugin.name for plugin in found if plugin.kind == kind]
+        descriptor[section] = names
+        tables.append("{" + ", ".join(f"{each!r}: {name}.{each}" for each in names) + "}")
+    script = (
+        f"import {name}\nfrom ekuiper import PluginConfig, plugin\n\n"
+        f'if __name__ == "__main__":\n'
+        f"    plugin.start(PluginConfig({name!r}, {', '.join(tables)}))\n"
+    )
+    entries = [entry for entry in tree_entries(package, name) if not _is_by_product(entry.name)]
+    return name, [
+        *(_renamed_imports(entry, name) for entry in entries),
+        text_entry(f"{name}.json", json.dumps(descriptor, indent=2) + "\n"),
+        text_entry(f"{name}_main.py", script),
+    ]
+
+
+def _renamed_imports(entry: Entry, name: str) -> Entry:
+    """In eKuiper there is no ``flink_plugins``: the package stands alone."""
+    if not entry.name.endswith(".py") or isinstance(entry.content, Inline):
+        return entry
+    path = getattr(entry.content, "path", None)
+    if not isinstance(path, Path):
+        return entry
+    source = path.read_text(encoding="utf-8")
+    return text_entry(entry.name, source.replace(f"flink_plugins.extensions.{name}", name))
+
+
+def new_plugin(name: str, folder: Path) -> list[Path]:
+    """Write a plugin project that passes its own tests to ``folder``; returns its files.
+
+    Raises UsageError if ``name`` is no Python name in lower case or ``folder`` exists.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UsageError(
+            f"'{name}' cannot name a plugin.",
+            "Expected lower-case letters, digits and '_', a letter first: it becomes a module.",
+            "Choose another name.",
+        )
+    if folder.exists():
+        raise UsageError(
+            f"{folder} exists.", "Expected a folder to be made.", "Choose another with -o."
+        )
+    title = "".join(part.capitalize() for part in name.split("_"))
+    template = Path(__file__).with_name("plugin_template")
+    written = []
+    for source in sorted(template.rglob("*.txt")):
+        relative = source.relative_to(template).as_posix().removesuffix(".txt")
+        target = folder / relative.replace("NAME", name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = source.read_text(encoding="utf-8")
+        target.write_text(text.replace("@NAME@", name).replace("@TITLE@", title), encoding="utf-8")
+        written.append(target)
+    return written
