@@ -1,7 +1,8 @@
 """Finds a mark in generated images, with OpenCV from deps.zip and the mark from models.zip.
 
 Each row of the result says what was counted and found, and where the interpreter, OpenCV and the
-data file of the worker that computed it lie.
+data file of the worker that computed it lie. A Java function from shout.jar writes the place in
+capitals.
 """
 
 import os
@@ -38,7 +39,7 @@ def count_squares(squares):
 def find_mark(squares):
     mark = cv2.imread(MARK, cv2.IMREAD_GRAYSCALE)
     matches = cv2.matchTemplate(picture(squares, mark), mark, cv2.TM_SQDIFF)
-    return "%d:%d" % cv2.minMaxLoc(matches)[2]
+    return "x {} y {}".format(*cv2.minMaxLoc(matches)[2])
 
 
 @udf(result_type=DataTypes.STRING())
@@ -59,16 +60,20 @@ def data_file(squares):
 def main():
     tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     tables.get_config().set("pipeline.name", "opencv")
+    for name in ("count_squares", "find_mark", "interpreter", "library", "data_file"):
+        tables.create_temporary_function(name, globals()[name])
+    tables.execute_sql("CREATE TEMPORARY FUNCTION shout AS 'demo.Shout' LANGUAGE JAVA")
+    row = DataTypes.ROW([DataTypes.FIELD("n", DataTypes.INT())])
+    numbers = tables.from_elements([(number,) for number in range(1, 9)], row)
+    tables.create_temporary_view("pictures", numbers)
     tables.execute_sql(
         "CREATE TABLE results (squares INT, counted INT, mark STRING, "
         "interpreter STRING, library STRING, data STRING) WITH ('connector' = 'print')"
     )
-    row = DataTypes.ROW([DataTypes.FIELD("squares", DataTypes.INT())])
-    pictures = tables.from_elements([(number,) for number in range(1, 9)], row)
-    n = pictures.squares
-    pictures.select(
-        n, count_squares(n), find_mark(n), interpreter(n), library(n), data_file(n)
-    ).execute_insert("results")
+    tables.execute_sql(
+        "INSERT INTO results SELECT n, count_squares(n), shout(find_mark(n)), "
+        "interpreter(n), library(n), data_file(n) FROM pictures"
+    )
 
 
 if __name__ == "__main__":

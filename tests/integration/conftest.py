@@ -6,38 +6,19 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import zipfile
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flink_support import Example, Recorder, commands_naming
+from flink_support import BUNDLE, Example, Recorder, commands_naming
 
 from bundler.cache import Cache
 from bundler.flink.cluster import LocalCluster
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.java import find_java
-from bundler.jars import jar_list
 from bundler.target import Target
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opencv"
-
-# javac --release 8 -g:none of
-#   package demo;
-#   public class Shout extends org.apache.flink.table.functions.ScalarFunction {
-#       public String eval(String text) { return text.toUpperCase() + "!"; }
-#   }
-SHOUT = b64decode(
-    "yv66vgAAADQAHgoAAgADBwAEDAAFAAYBAC9vcmcvYXBhY2hlL2ZsaW5rL3RhYmxlL2Z1bmN0aW9ucy9TY2FsYXJG"
-    "dW5jdGlvbgEABjxpbml0PgEAAygpVgcACAEAF2phdmEvbGFuZy9TdHJpbmdCdWlsZGVyCgAHAAMKAAsADAcADQwA"
-    "DgAPAQAQamF2YS9sYW5nL1N0cmluZwEAC3RvVXBwZXJDYXNlAQAUKClMamF2YS9sYW5nL1N0cmluZzsKAAcAEQwA"
-    "EgATAQAGYXBwZW5kAQAtKExqYXZhL2xhbmcvU3RyaW5nOylMamF2YS9sYW5nL1N0cmluZ0J1aWxkZXI7CAAVAQAB"
-    "IQoABwAXDAAYAA8BAAh0b1N0cmluZwcAGgEACmRlbW8vU2hvdXQBAARDb2RlAQAEZXZhbAEAJihMamF2YS9sYW5n"
-    "L1N0cmluZzspTGphdmEvbGFuZy9TdHJpbmc7ACEAGQACAAAAAAACAAEABQAGAAEAGwAAABEAAQABAAAABSq3AAGx"
-    "AAAAAAABABwAHQABABsAAAAjAAIAAgAAABe7AAdZtwAJK7YACrYAEBIUtgAQtgAWsAAAAAAAAA=="
-)
 
 BundleCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -51,7 +32,6 @@ def cache() -> Cache:
 @pytest.fixture(scope="session")
 def bundle_command() -> BundleCommand:
     """Run the installed ``bundle`` command; fails the test if it fails and ``check`` is set."""
-    command = shutil.which("bundle", path=str(Path(sys.executable).parent)) or "bundle"
 
     def run(
         *arguments: str | Path,
@@ -61,7 +41,7 @@ def bundle_command() -> BundleCommand:
         timeout: float = 600,
     ) -> subprocess.CompletedProcess[str]:
         finished = subprocess.run(
-            [command, *map(str, arguments)],
+            [BUNDLE, *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -125,17 +105,6 @@ def flink_cluster(start_cluster: Callable[..., LocalCluster]) -> Iterator[LocalC
     """A Flink 2.2.1 for the whole session. Whoever starts a job ends it too: one slot."""
     with start_cluster("2.2.1") as cluster:
         yield cluster
-
-
-@pytest.fixture(scope="session")
-def shout_jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JAR with one scalar function, demo.Shout."""
-    path = tmp_path_factory.mktemp("jars") / "shout.jar"
-    with zipfile.ZipFile(path, "w") as jar:
-        jar.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n")
-        jar.writestr("demo/Shout.class", SHOUT)
-    assert jar_list([path])
-    return path
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.jars import jar_list
 from bundler.progress import Progress
 from bundler.services.model import JobBundle
 from bundler.target import Target
 
 JOBS = Path(__file__).parent / "flink_jobs"
+BUNDLE = shutil.which("bundle", path=str(Path(sys.executable).parent)) or "bundle"
 
 
 class Recorder(Progress):
@@ -51,6 +55,7 @@ class Example:
             "venv": self.dist / "venv.zip",
             "deps": self.dist / "deps.zip",
             "data": (self.dist / "models.zip",),
+            "jars": jar_list([self.folder / "jars" / "shout.jar"]),
             "script": script or self.folder / "job.py",
             "parallelism": 1,
         }

@@ -26,7 +26,7 @@ def test_the_wheel_gives_java_11_where_there_is_none(cache, recorder, monkeypatc
 
 
 @pytest.mark.skipif(find_host(TARGET) is None, reason="no Python 3.7 on this machine")
-def test_the_job_runs_on_what_the_archives_hold(build_example, shout_jar, cache, recorder):
+def test_the_job_runs_on_what_the_archives_hold(build_example, cache, recorder):
     built = build_example("1.16.3", "3.7")
 
     result = run_local(built.bundle(), cache, recorder, timeout=240)

@@ -13,10 +13,9 @@ import time
 
 import httpx
 import pytest
-from flink_support import JOBS, commands_naming, running
+from flink_support import BUNDLE, JOBS, commands_naming, running
 
 from bundler.errors import JobError, UsageError
-from bundler.jars import jar_list
 from bundler.services.rest import FlinkApi
 from bundler.services.submit import cancel, follow_job, submit
 
@@ -54,11 +53,11 @@ def test_a_failing_main_shows_its_python_traceback_first(example, flink_cluster,
 
 
 def test_a_streaming_job_is_followed_until_it_runs_and_can_be_cancelled(
-    example, flink_cluster, cache, shout_jar
+    example, flink_cluster, cache
 ):
     output = flink_cluster.taskmanager_output()
     output.lines()
-    bundle = example.bundle(JOBS / "endless.py", jars=jar_list([shout_jar]), arguments=("shout",))
+    bundle = example.bundle(JOBS / "endless.py")
 
     result = submit(flink_cluster.rest_url, bundle, follow=False, cache=cache, timeout=240)
 
@@ -181,11 +180,8 @@ def test_however_it_ends_no_java_is_left(sign, nothing_left, tmp_path):
     assert commands_naming(nothing_left["TMPDIR"]) == []
 
 
-def test_ctrl_c_in_the_middle_of_a_run_leaves_no_java(
-    example, bundle_command, nothing_left, tmp_path
-):
-    command = [sys.executable, "-m", "bundler.cli", "run"]
-    with running(*command, cwd=example.folder, env=nothing_left) as process:
+def test_ctrl_c_in_the_middle_of_a_run_leaves_no_java(example, nothing_left, tmp_path):
+    with running(BUNDLE, "run", cwd=example.folder, env=nothing_left) as process:
         deadline = time.monotonic() + 60
         while len(commands_naming(nothing_left["TMPDIR"])) < 2 and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -193,5 +189,5 @@ def test_ctrl_c_in_the_middle_of_a_run_leaves_no_java(
 
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(30) != 0
+        assert process.wait(30) == 130
     assert list((tmp_path / "tmp").glob("bundle-flink-*")) == []
