@@ -1,1 +1,0 @@
-"""Other systems' contracts, brought to that of `flink_plugins.api`."""

@@ -1,1 +1,0 @@
-"""What runs a plugin, apart from Flink: buffers, threads, acknowledgements, policies."""
