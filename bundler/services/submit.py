@@ -33,6 +33,12 @@ _CODE = "job-code"
 _ENDED = {"FINISHED", "FAILED", "CANCELED", "SUSPENDED"}
 _POLL_SECONDS = 0.25
 
+# Python starts in the folder that the archives are unpacked in, for main() and in the workers.
+_EXTEND_PATH = """\
+import os, sys
+sys.path[:0] = [os.path.abspath(name) for name in {} if os.path.isdir(name)]
+"""
+
 
 def submit(
     master: str,
@@ -191,19 +197,32 @@ def rest_configuration(
     """The job's options, where ``uploaded`` maps local paths to those on the master.
 
     Each archive keeps its name through ``path#name``. deps.zip goes with the archives too, and on
-    the path by ``python.pythonpath``: ``python.files`` would not unpack a ``.jar`` before 2.x.
+    the path by ``python.pythonpath``: what runs main() unpacks ``python.files`` only if they are
+    named ``.zip``. 1.17 lacks that option; there the code is a ``python.files`` of its own, whose
+    ``sitecustomize`` extends the path.
     """
     archives = _archives(bundle) | {_CODE: code}
-    on_path = [_CODE, *(path.name for path in _python_archives(bundle))]
     configuration: dict[str, object] = {
         "python.archives": ",".join(
             f"{uploaded[str(path)]}#{name}" for name, path in archives.items()
         ),
-        "python.pythonpath": ":".join(on_path),
+        **(
+            {"python.pythonpath": ":".join(_on_path(bundle))}
+            if _has_pythonpath(bundle)
+            else {"python.files": uploaded[str(code)]}
+        ),
         "python.executable": bundle.python_executable,
         "python.client.executable": bundle.python_executable,
     }
     return {key: flat(value) for key, value in (configuration | dict(bundle.configuration)).items()}
+
+
+def _has_pythonpath(bundle: JobBundle) -> bool:
+    return Version(bundle.target.flink) >= Version("1.18")
+
+
+def _on_path(bundle: JobBundle) -> list[str]:
+    return [_CODE, *(path.name for path in _python_archives(bundle))]
 
 
 def _python_archives(bundle: JobBundle) -> Iterator[Path]:
@@ -248,6 +267,8 @@ def write_code(bundle: JobBundle, place: Path) -> str:
             "Set job.script or job.module in bundle.toml, or give --script.",
         )
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        if not _has_pythonpath(bundle):
+            archive.writestr("sitecustomize.py", _EXTEND_PATH.format(_on_path(bundle)))
         for path in dict.fromkeys(file.absolute() for file in files):
             if not path.exists():
                 raise UsageError(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -37,6 +39,34 @@ def test_archives_keep_their_names_and_python_is_found_in_them():
         "python.client.executable": "venv.zip/venv/bin/python3.11",
         "pipeline.name": "n",
     }
+
+
+def test_flink_1_17_finds_them_without_an_option_for_the_path(tmp_path):
+    (tmp_path / "job.py").write_text("import there")
+    (tmp_path / "deps.zip").mkdir()
+    (tmp_path / "deps.zip" / "there.py").write_text("print('found')")
+    bundle = JobBundle(
+        Target.parse(flink="1.17.2"),
+        "python3",
+        deps=Path("/w/deps.zip"),
+        script=tmp_path / "job.py",
+    )
+    code = tmp_path / "code.jar"
+
+    module = write_code(bundle, code)
+    configuration = rest_configuration(bundle, code, {"/w/deps.zip": "/up/d", str(code): "/up/c"})
+
+    assert "python.pythonpath" not in configuration
+    assert configuration["python.files"] == "/up/c"
+    finished = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(code)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout == "found\n"
 
 
 def test_two_archives_of_one_name_are_refused():
