@@ -185,6 +185,7 @@ class _Build:
                 "-m",
                 "pip",
                 "wheel",
+                "-v",
                 "--no-deps",
                 "--use-pep517",
                 "-w",
@@ -266,8 +267,7 @@ def repair(box: Sandbox, wheel: str, folder: str, target: Target, log: Log) -> N
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         for path in box.get(wheel, Path(scratch)):
             check_wheel(path, target, repaired=False)
-    said = " ".join(log.tail)
-    if "executable file not found" in said:
+    if "executable file not found" in log.reason:
         raise log.failed("The image has no auditwheel.", "Expected it on PATH.")
     raise log.failed(
         f"auditwheel cannot make {wheel.rpartition('/')[2]} a {target.platform} wheel.",

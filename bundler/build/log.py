@@ -16,6 +16,8 @@ from bundler.files import fault
 from bundler.progress import Progress, Task
 
 _SHOWN = 15
+_SEARCHED = 120
+_COMPILER = re.compile(r":\d+: (fatal )?error: ")
 _WIDTH = 100
 # Colours and cursor movements (ECMA-48 control sequences).
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\r(?!\n)")
@@ -28,11 +30,11 @@ _ECHO = re.compile(
 
 
 class Log:
-    """A running build's log; ``path`` is the file, ``tail`` the last lines."""
+    """A running build's log; ``path`` is the file."""
 
     def __init__(self, path: Path, file: TextIO, text: str, task: Task, progress: Progress) -> None:
         self.path = path
-        self.tail: deque[str] = deque(maxlen=_SHOWN)
+        self._recent: deque[str] = deque(maxlen=_SEARCHED)
         self._file = file
         self._text = text
         self._task = task
@@ -50,19 +52,24 @@ class Log:
         self._file.write(f"{line}\n")
         self._file.flush()
         if line:
-            self.tail.append(line)
+            self._recent.append(line)
             self._task.describe(f"{self._text}: {line[:_WIDTH]}")
 
     @property
     def reason(self) -> str:
-        """The line that most likely says why the build failed; "" if there is none."""
-        lines = [line.strip() for line in self.tail]
+        """The line that most likely says why the build failed; "" if there is none.
+
+        A compiler's first error explains those after it; of other programs the last one counts.
+        """
+        lines = [line.strip() for line in self._recent]
+        if compiler := [line for line in lines if _COMPILER.search(line)]:
+            return compiler[0]
         said = [line for line in lines if _ERROR.search(line) and not _ECHO.search(line)]
         return (said or lines or [""])[-1]
 
     def failed(self, found: str, expected: str = "") -> BuildError:
         """The error for this build; its last lines are passed on as output first."""
-        for line in self.tail:
+        for line in list(self._recent)[-_SHOWN:]:
             self._progress.output(line)
         return BuildError(found, expected, f"The whole log is {self.path}")
 

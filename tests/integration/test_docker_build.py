@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from compiled import c_source
+from docker_engine import PLATFORM, containers, debian_image, need_engine
+
+from bundler.build.container import ContainerOptions, build_in_container, resolve_in_container
+from bundler.cache import Cache
+from bundler.errors import BuildError, VerificationError
+from bundler.progress import Progress, Task
+from bundler.target import Target
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from serving import serve
+
+pytestmark = pytest.mark.docker
+
+TARGET = Target.parse(python="3.11", platform="manylinux2014_x86_64")
+NEW = Target.parse(python="3.11", platform=PLATFORM)
+
+
+class Heard(Progress):
+    """What a person would see."""
+
+    def __init__(self) -> None:
+        self.described: list[str] = []
+        self.lines: list[str] = []
+
+    @contextmanager
+    def task(self, text: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        heard = self
+
+        class Described(Task):
+            def describe(self, text: str) -> None:
+                heard.described.append(text)
+
+        yield Described()
+
+    def output(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="session")
+def image(cache: Cache) -> str:
+    need_engine()
+    return debian_image(cache)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    need_engine()
+    before = set(containers())
+    yield
+    assert set(containers()) == before
+
+
+def offline(image: str, **more: object) -> ContainerOptions:
+    return ContainerOptions(image, network="none", **more)  # type: ignore[arg-type]
+
+
+def test_a_compiled_wheel_is_repaired_belongs_to_the_user_and_imports(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    heard = Heard()
+    (wheel,) = build_in_container(
+        [c_source(tmp_path, "plain")], TARGET, own_cache, heard, offline(image)
+    )
+    assert "manylinux2014_x86_64" in wheel.name
+    assert wheel.name.startswith("plain-1.0-cp311-cp311-")
+    assert wheel.stat().st_uid == os.getuid()
+    assert any("gcc" in text for text in heard.described)
+    (log,) = (own_cache.root / "logs").iterdir()
+    assert "-shared -fPIC" in log.read_text()
+
+
+def test_the_second_build_is_a_cache_hit_and_another_option_is_not(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    source = c_source(tmp_path, "kept")
+    first = build_in_container([source], TARGET, own_cache, options=offline(image))
+    logs = own_cache.root / "logs"
+    assert build_in_container([source], TARGET, own_cache, options=offline(image)) == first
+    assert len(list(logs.iterdir())) == 1
+    build_in_container(
+        [source], TARGET, own_cache, options=offline(image, environment={"CFLAGS": "-O1"})
+    )
+    assert len(list(logs.iterdir())) == 2
+
+
+def test_a_source_tree_before_build_and_environment(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    source = c_source(tmp_path, "tree", "return PyLong_FromLong(ANSWER);", before="#include <a.h>")
+    shutil.unpack_archive(source.path, tmp_path / "unpacked", filter="data")
+    tree = type(source)("tree", None, tmp_path / "unpacked" / "tree-1.0", "0" * 64)
+    options = offline(
+        image,
+        before_build=('echo "#define ANSWER $NUMBER" > /usr/include/a.h',),
+        environment={"NUMBER": "7"},
+    )
+    (wheel,) = build_in_container([tree], TARGET, own_cache, options=options)
+    target = tmp_path / "site"
+    shutil.unpack_archive(wheel, target, "zip")
+    python = shutil.which("python3.11")
+    said = subprocess.check_output(
+        [python or sys.executable, "-c", "import tree; print(tree.answer())"], cwd=target
+    )
+    assert said.strip() == b"7"
+
+
+def test_a_failed_build_shows_its_last_lines_and_where_the_log_is(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    heard = Heard()
+    source = c_source(tmp_path, "broken", before="#include <nowhere.h>")
+    with pytest.raises(BuildError, match=r"broken 1\.0 does not build") as caught:
+        build_in_container([source], TARGET, own_cache, heard, offline(image))
+    assert "nowhere.h: No such file" in caught.value.expected
+    assert any("nowhere.h" in line for line in heard.lines)
+    log = Path(caught.value.remedy.rpartition(" ")[2])
+    assert "nowhere.h" in log.read_text()
+    assert not list(own_cache.root.glob("built/**/*.whl"))
+
+
+def test_a_symbol_newer_than_the_tag_is_refused_by_file_symbol_and_version(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    source = c_source(
+        tmp_path, "fresh", "return PyLong_FromLong(arc4random());", before="#include <stdlib.h>"
+    )
+    with pytest.raises(VerificationError) as caught:
+        build_in_container([source], TARGET, own_cache, options=offline(image))
+    for part in ("fresh.cpython-311-x86_64-linux-gnu.so", "arc4random", "GLIBC_2.36"):
+        assert part in caught.value.found
+    assert "GLIBC_2.17" in caught.value.expected
+    (wheel,) = build_in_container([source], NEW, own_cache, options=offline(image))
+    assert PLATFORM in wheel.name
+
+
+def test_a_library_of_the_image_is_grafted(image: str, own_cache: Cache, tmp_path: Path) -> None:
+    source = c_source(
+        tmp_path,
+        "grafted",
+        "return PyLong_FromLong(sqlite3_libversion_number());",
+        before="int sqlite3_libversion_number(void);",
+        flags="-l:libsqlite3.so.0",
+    )
+    (wheel,) = build_in_container([source], NEW, own_cache, options=offline(image))
+    names = " ".join(zipfile.ZipFile(wheel).namelist())
+    assert "grafted.libs/libsqlite3" in names
+
+
+def test_an_image_without_the_python_names_those_it_has(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    target = Target.parse(python="3.7", platform="manylinux2014_x86_64")
+    with pytest.raises(BuildError, match=r"cp37-cp37m") as caught:
+        build_in_container([c_source(tmp_path, "old")], target, own_cache, options=offline(image))
+    assert "cp311-cp311" in caught.value.expected
+
+
+def test_an_image_of_another_architecture_is_refused(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    target = Target.parse(python="3.11", platform="manylinux_2_28_aarch64")
+    with pytest.raises(BuildError, match="is for x86_64") as caught:
+        build_in_container([c_source(tmp_path, "arm")], target, own_cache, options=offline(image))
+    assert "aarch64" in caught.value.expected
+
+
+def test_an_unknown_network_is_named(image: str, own_cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="no network 'nosuchnet'"):
+        build_in_container(
+            [c_source(tmp_path, "lost")],
+            TARGET,
+            own_cache,
+            options=ContainerOptions(image, network="nosuchnet"),
+        )
+
+
+def test_an_image_that_is_nowhere(own_cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="cannot be pulled") as caught:
+        build_in_container(
+            [c_source(tmp_path, "none")],
+            TARGET,
+            own_cache,
+            options=ContainerOptions("localhost:1/nothing:here"),
+        )
+    assert "bundle image build" in caught.value.remedy
+
+
+def test_no_engine(own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(BuildError, match="No container engine answers") as caught:
+        build_in_container([c_source(tmp_path, "none")], TARGET, own_cache)
+    assert "DOCKER_HOST" in caught.value.remedy
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user, which takes root")
+def test_a_user_without_permission() -> None:
+    script = (
+        "import os, docker, docker.transport, encodings.idna\n"
+        "from bundler.build.engine import engine\n"
+        "from bundler.errors import BuildError\n"
+        # After the imports: the other user need not be able to read this environment.
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "try:\n    engine().__enter__()\n"
+        "except BuildError as error:\n    print(error)\n"
+    )
+    said = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert "This user may not use" in said
+    assert "docker group" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_no_container(
+    image: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    source = c_source(tmp_path, "slow", before="#include <nowhere.h>")
+    script = (
+        "import signal, sys\n"
+        "from pathlib import Path\n"
+        "from bundler.build.container import *\n"
+        "from bundler.build.source import Source\n"
+        "from bundler.cache import Cache\n"
+        "from bundler.target import Target\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        f"source = Source('slow', '1.0', Path({str(source.path)!r}), '1' * 64)\n"
+        f"options = ContainerOptions({image!r}, 'none', before_build=('echo up; sleep 600',))\n"
+        "target = Target.parse(python='3.11', platform='manylinux2014_x86_64')\n"
+        f"build_in_container([source], target, Cache(Path({str(tmp_path)!r}, 'c')), "
+        "options=options)\n"
+    )
+    before = set(containers())
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    logs = tmp_path / "c" / "logs"
+    while not any("\nup\n" in log.read_text() for log in logs.glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert set(containers()) - before
+    process.send_signal(number)
+    assert process.wait(30) != 0
+
+
+def test_index_settings_credentials_and_certificates_reach_the_build(
+    image: str, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving import make_wheel
+
+    source = c_source(tmp_path, "needy")
+    shutil.unpack_archive(source.path, tmp_path / "unpacked", filter="data")
+    tree = tmp_path / "unpacked" / "needy-1.0"
+    project = tree / "pyproject.toml"
+    project.write_text(project.read_text().replace("requires = []", 'requires = ["privately"]'))
+    authority = tmp_path / "ca.pem"
+    authority.write_text("an authority of our own")
+    backend = tree / "backend.py"
+    backend.write_text(
+        "import privately, os\n"
+        "assert open(os.environ['SSL_CERT_FILE']).read() == 'an authority of our own'\n"
+        + backend.read_text()
+    )
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    with serve(tmp_path / "index") as index:
+        make_wheel(index.folder, "privately")
+        index.password = ("me", "secret")
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+        (tmp_path / "netrc").chmod(0o600)
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/simple/")
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        (wheel,) = build_in_container(
+            [type(source)("needy", "1.0", tree, "2" * 64)],
+            TARGET,
+            own_cache,
+            options=ContainerOptions(image, network="host"),
+        )
+        assert any("privately" in path for path in index.requests)
+    assert wheel.name.startswith("needy-1.0-cp311")
+
+
+@pytest.mark.network
+def test_resolving_with_the_targets_own_python(image: str, cache: Cache, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("six<1.17\n")
+    wanted = tmp_path / "requirements.in"
+    wanted.write_text("-r more.txt\ncrcmod\n")
+    pinned = resolve_in_container([wanted], TARGET, cache, options=ContainerOptions(image))
+    assert "crcmod==1.7 \\\n    --hash=sha256:" in pinned
+    assert "six==1.16.0 \\\n" in pinned
+
+
+@pytest.mark.network
+def test_deps_with_a_package_that_needs_a_compiler_and_a_system_package(
+    image: str, cache: Cache, bundle_command: object, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle.toml").write_text(
+        '[target]\npython = "3.11"\n'
+        '[deps]\npackages = ["crcmod==1.7"]\n'
+        f'[build]\nbuilder = "container"\nimage = "{image}"\n'
+        'system-packages = ["hello"]\nbefore-build = ["hello"]\n'
+    )
+    bundle_command("deps", cwd=tmp_path)  # type: ignore[operator]
+    listing = " ".join(zipfile.ZipFile(tmp_path / "deps.zip").namelist())
+    assert "_crcfunext.cpython-311-x86_64-linux-gnu.so" in listing
