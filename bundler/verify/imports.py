@@ -29,6 +29,9 @@ _INTERPRETER = re.compile(r"^(?:.*/)?bin/python3\.\d+$")
 # Files that come along by mistake and are run by tools, never imported by a program.
 _STRAY = frozenset({"setup", "conftest", "tests", "test", "docs", "examples", "benchmarks"})
 
+# PEMJA's libraries are loaded into a JVM, whose JNI symbols they need (seen with pemja 0.2.6).
+_INSIDE_JVM = frozenset({"pemja_core", "pemja_utils"})
+
 # The environment is what a worker of a managed Flink has; -I also keeps the user's site out.
 _ENVIRONMENT = ("/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LANG=C.UTF-8")
 
@@ -82,7 +85,8 @@ def top_level_modules(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
     """Each distribution's top-level modules, from its RECORD: {"numpy": ("numpy",), ...}.
 
     Of a namespace package the packages and modules inside are named ("google.protobuf"). Left
-    out is what only tools run, such as ``setup.py`` or ``tests`` beside the package.
+    out is what only tools run, such as ``setup.py`` or ``tests`` beside the package, and what only
+    a JVM can load.
     """
     modules: dict[str, tuple[str, ...]] = {}
     for entry in entries:
@@ -107,7 +111,7 @@ def _modules(paths: Sequence[str]) -> Iterator[str]:
                 break
         else:
             parts = [*parts, match[1]]
-        if parts[0] not in _STRAY and all(part.isidentifier() for part in parts):
+        if parts[0] not in _STRAY | _INSIDE_JVM and all(part.isidentifier() for part in parts):
             found.add(".".join(parts))
     # "bin/x.py" of a deps.zip is a script, and so is whatever lies in a folder beside packages.
     yield from (name for name in found if not name.startswith("bin."))

@@ -28,6 +28,7 @@ def test_modules_are_those_that_record_lists(tmp_path: Path) -> None:
         "single.py": "",
         "native.cpython-311-x86_64-linux-gnu.so": "",
         "stable.abi3.so": "",
+        "pemja_core.cpython-37m-x86_64-linux-gnu.so": "",
         "google/cloud/thing/__init__.py": "",
         "google/cloud/thing/inner.py": "",
         "google/part.py": "",
