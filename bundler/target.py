@@ -258,7 +258,7 @@ class Target:
     @property
     def needs_setuptools_cap(self) -> bool:
         """Whether Beam imports ``pkg_resources`` here and the release does not say so."""
-        return Version("1.17") <= Version(self.flink) < Version("1.20.4")
+        return Version(self.flink) < Version("1.20.4")
 
     @property
     def java(self) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from opencv_rows import assert_right
 
@@ -15,8 +18,8 @@ TARGET = Target.parse(flink="1.16.3", python="3.7")
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 
 
-def test_the_wheel_gives_java_11_where_there_is_none(cache, recorder, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_the_wheel_gives_java_11_where_there_is_none(cache, recorder, monkeypatch):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     monkeypatch.delenv("JAVA_HOME", raising=False)
 
     home = find_java(TARGET, cache, recorder)

@@ -70,7 +70,7 @@ def test_a_minor_version_means_its_last_patch_release() -> None:
 
 @pytest.mark.parametrize(
     ("flink", "python", "capped"),
-    [("1.16.3", "3.9", False), ("1.17.2", "3.9", True), ("1.20.3", "3.10", True),
+    [("1.16.3", "3.9", True), ("1.17.2", "3.9", True), ("1.20.3", "3.10", True),
      ("1.20.4", "3.10", False), ("2.2.1", "3.11", False)],
 )  # fmt: skip
 def test_setuptools_is_capped_where_beam_needs_it(flink: str, python: str, capped: bool) -> None:
