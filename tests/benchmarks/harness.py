@@ -41,7 +41,8 @@ class Competitor:
 class Measured:
     """What came out: ``seconds`` of each run, ``peak`` memory and ``size`` of the result in bytes.
 
-    ``peak`` is the largest of any one process (getrusage, ru_maxrss).
+    ``peak`` is the largest of any one process (getrusage, ru_maxrss); a program inherits the peak
+    of the one that starts it, so that nothing shows less than the harness itself, some 40 MB.
     """
 
     name: str
