@@ -116,8 +116,8 @@ def resolve_in_container(
             sandbox(client, image, network=options.network) as box,
         ):
             build = _Build(box, target, options, log)
-            build.prepare()
-            return build.compile(requirements)
+            environment = prepare(box, options, log)
+            return build.compile(requirements, environment)
 
 
 def _key(source: Source, target: Target, image: Image, options: ContainerOptions) -> str:
@@ -145,7 +145,7 @@ class _Build:
     log: Log
 
     def all(self, sources: Sequence[Source], kept: Mapping[Source, Path]) -> None:
-        environment = self.prepare()
+        environment = prepare(self.box, self.options, self.log)
         for number, source in enumerate(sources):
             self.log.heading(f"Building {source.label}")
             wheel = self._wheel(source, f"/bundle/{number}", environment)
@@ -154,25 +154,6 @@ class _Build:
                 check_wheel(path, self.target)
                 with whole_file(kept[source] / path.name) as temporary:
                     shutil.copyfile(path, temporary)
-
-    def prepare(self) -> dict[str, str]:
-        """What comes before any build; the environment of the builds."""
-        environment = {
-            "SOURCE_DATE_EPOCH": EPOCH,
-            **settings_for(self.box),
-            **self.options.environment,
-        }
-        if self.options.system_packages:
-            self.log.heading("Installing system packages")
-            self._do(
-                ["sh", "-c", _INSTALL, "sh", *self.options.system_packages],
-                environment,
-                f"System packages cannot be installed: {', '.join(self.options.system_packages)}.",
-            )
-        for command in self.options.before_build:
-            self.log.heading(f"Running {command}")
-            self._do(["sh", "-ec", command], environment, f"before-build fails: {command}")
-        return environment
 
     def _wheel(self, source: Source, folder: str, environment: Mapping[str, str]) -> str:
         """Build in ``folder`` of the container; the folder that then holds the wheel alone."""
@@ -201,9 +182,8 @@ class _Build:
         repair(self.box, f"{folder}/raw/{name}", f"{folder}/repaired", self.target, self.log)
         return f"{folder}/repaired"
 
-    def compile(self, requirements: Sequence[Path]) -> str:
+    def compile(self, requirements: Sequence[Path], environment: Mapping[str, str]) -> str:
         """The output of pip-compile, run in an environment of its own."""
-        environment = {**settings_for(self.box), **self.options.environment}
         files: dict[str, str] = {}
         for path in requirements:
             _collect(path.resolve(), files)
@@ -234,8 +214,31 @@ class _Build:
         return python_in(self.box, self.target)
 
     def _do(self, command: Sequence[str], environment: Mapping[str, str], failure: str) -> None:
-        if self.box.run(command, self.log.line, environment=environment) != 0:
-            raise self.log.failed(failure, self.log.reason)
+        _do(self.box, self.log, command, environment, failure)
+
+
+def prepare(box: Sandbox, options: ContainerOptions, log: Log) -> dict[str, str]:
+    """Settings, system packages and commands that come before any build; the builds' environment.
+
+    Raises BuildError if one of them fails.
+    """
+    environment = {"SOURCE_DATE_EPOCH": EPOCH, **settings_for(box), **options.environment}
+    if options.system_packages:
+        log.heading("Installing system packages")
+        names = ", ".join(options.system_packages)
+        command = ["sh", "-c", _INSTALL, "sh", *options.system_packages]
+        _do(box, log, command, environment, f"System packages cannot be installed: {names}.")
+    for line in options.before_build:
+        log.heading(f"Running {line}")
+        _do(box, log, ["sh", "-ec", line], environment, f"before-build fails: {line}")
+    return environment
+
+
+def _do(
+    box: Sandbox, log: Log, command: Sequence[str], environment: Mapping[str, str], failure: str
+) -> None:
+    if box.run(command, log.line, environment=environment) != 0:
+        raise log.failed(failure, log.reason)
 
 
 def python_in(box: Sandbox, target: Target) -> str:
