@@ -3,6 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Where it is set, every start of the command would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: install check test unit demo bench clean
 
 install: $(STAMP)

@@ -100,7 +100,8 @@ def uv_compile(arguments: Sequence[str | Path], folder: Path, *, offline: bool) 
 
     settings = index_settings()
     command = [find_uv_bin(), "pip", "compile", "--format", "pylock.toml", "--quiet"]
-    command += ["--no-header", "--no-python-downloads", *settings.uv_arguments()]
+    command += ["--no-header", "--no-python-downloads", "--python", sys.executable]
+    command += settings.uv_arguments()
     if offline:
         command.append("--offline")
     return run(

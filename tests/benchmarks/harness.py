@@ -98,7 +98,7 @@ def _once(item: Competitor) -> tuple[float, int]:
         process = subprocess.Popen(
             [str(part) for part in item.command],
             cwd=item.cwd,
-            env={**os.environ, **item.env},
+            env={**_environment(), **item.env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -111,6 +111,11 @@ def _once(item: Competitor) -> tuple[float, int]:
             said = output.read().decode(errors="replace")
             raise RuntimeError(f"{item.name} ended with {process.returncode}:\n{said[-2000:]}")
     return seconds, usage.ru_maxrss * 1024
+
+
+def _environment() -> dict[str, str]:
+    """This environment, but with bytecode kept, as on anybody's machine."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 @contextmanager
