@@ -34,5 +34,8 @@ demo: install
 bench: install
 	$(BIN)/python -m tests.benchmarks
 
+docs/commands.md: install $(wildcard bundler/cli/*.py)
+	$(BIN)/typer bundler.cli utils docs --name bundle --title "The commands" --output $@
+
 clean:
 	rm -rf $(VENV) dist .bench

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bundler.cli import archives, jobs, projects
+from bundler.cli import archives, image, jobs, plugins, projects, wheel
 
 app = typer.Typer(
     name="bundle",
@@ -34,6 +34,10 @@ for _command in (
     jobs.submit,
 ):
     app.command()(_command)
+app.add_typer(wheel.wheel_app)
+app.add_typer(image.image_app)
+app.command("plugins")(plugins.plugins_command)
+app.add_typer(plugins.plugin_app)
 
 
 def _version(wanted: bool) -> None:
