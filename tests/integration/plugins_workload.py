@@ -90,7 +90,7 @@ class LinesSink(Sink):
 
     def configure(self, conf):
         self.path = conf["path"]
-        self.refuse = conf.get("refuse", -1)
+        self.refuse = conf.get("refuse")
 
     def open(self, ctx):
         self.file = Path(self.path).open("a")  # noqa: SIM115

@@ -50,6 +50,10 @@ def pipeline(path, source="Numbers", sink="LinesSink", **parts):
     }
 
 
+def closed(trace):
+    return len([line for line in lines(trace) if line.startswith("closed")])
+
+
 @pytest.mark.parametrize("sink", ["LinesSink", "SlowLinesSink"])
 def test_after_kill_9_every_number_arrives_and_counting_goes_on_from_a_checkpoint(
     flink, tmp_path, sink
@@ -76,9 +80,7 @@ def test_after_kill_9_every_number_arrives_and_counting_goes_on_from_a_checkpoin
     assert restarts
     assert min(restarts) > 0
     assert took < 10
-    assert len([line for line in lines(tmp_path / "trace") if line.startswith("closed")]) >= (
-        parallelism
-    )
+    eventually(lambda: closed(tmp_path / "trace") >= parallelism, 10, "every instance is closed")
 
 
 def test_a_source_that_raises_in_open_fails_the_job_with_its_own_message(flink, tmp_path):

@@ -18,6 +18,7 @@ from pyflink.datastream import ProcessFunction
 
 from flink_plugins import discovery
 from flink_plugins.operators.metrics import FlinkMetrics, metric_group, subtask_index
+from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.runtime.sink import SinkOptions, SinkRunner
 
 
@@ -52,6 +53,7 @@ class PluginSink(ProcessFunction):
         if self._runner.acknowledges and group is not None:
             group.gauge("inFlight", self._end_of_bundle)
         self._runner.open()
+        when_orphaned(self._runner.close)
 
     def process_element(self, value: Any, ctx: Any) -> Tuple[()]:
         """Write one record. Raises PluginFailure by the policy of the sink."""
@@ -72,6 +74,7 @@ class PluginSink(ProcessFunction):
         """Close the plugin."""
         runner = getattr(self, "_runner", None)
         if runner is not None:
+            forget(runner.close)
             runner.close()
 
 

@@ -12,13 +12,14 @@ import json
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction
+from pyflink.datastream import KeyedProcessFunction, KeyedStream
 from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from flink_plugins import discovery
 from flink_plugins.operators.metrics import FlinkMetrics, metric_group
+from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.operators.types import make_row, row_information
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
 from flink_plugins.schema import ColumnType, Schema, record_converter
@@ -158,11 +159,13 @@ class PushSource(KeyedProcessFunction):
             len(self._keys),
         )
         self._runners[key] = runner
+        when_orphaned(runner.stop)
         runner.start()
 
     def close(self) -> None:
         """Close the plugins."""
         for runner in getattr(self, "_runners", {}).values():
+            forget(runner.stop)
             runner.stop()
         self._runners = {}
 
@@ -182,6 +185,25 @@ def _keys_for(parallelism: int) -> Tuple[str, ...]:
     return tuple(keys[subtask] for subtask in range(parallelism))
 
 
+def _ticks(t_env: Any, table: str, keys: Tuple[str, ...]) -> KeyedStream:
+    """Each of ``keys`` once a second, keyed by itself, without Python.
+
+    ``DataStream.key_by`` would put a Python operator into a task of its own, and two tasks with
+    Python in one slot, cancelled at once, can take the TaskManager with them ("Reference count must
+    not be negative" of Beam's DefaultJobBundleFactory, seen on 2.2.1).
+    """
+    # Depends on a column: a constant array would become a join, which keeps every tick in state.
+    listed = ", ".join("CASE WHEN tick IS NULL THEN '' ELSE '{}' END".format(key) for key in keys)
+    query = t_env.sql_query(
+        "SELECT k, k AS v FROM `{}` CROSS JOIN UNNEST(ARRAY[{}]) AS t(k)".format(table, listed)
+    )
+    # The operators of PyFlink take rows of the older type system only.
+    ticks = t_env.to_append_stream(query, Types.ROW([Types.STRING(), Types.STRING()]))
+    key_type = Types.ROW([Types.STRING()]).get_java_type_info()
+    keyed = ticks._j_data_stream.keyBy(get_gateway().jvm.KeyByKeySelector(), key_type)
+    return KeyedStream(keyed, Types.STRING(), ticks)
+
+
 def _stream(t_env: Any, spec: SourceSpec, parallelism: int, batched: bool) -> Any:
     if not 1 <= parallelism <= _MAX_PARALLELISM:
         raise ValueError(
@@ -197,12 +219,7 @@ def _stream(t_env: Any, spec: SourceSpec, parallelism: int, batched: bool) -> An
     )
     record = row_information(spec.columns)
     output = Types.ROW_NAMED(["records"], [Types.OBJECT_ARRAY(record)]) if batched else record
-    stream = (
-        t_env.to_data_stream(t_env.from_path(ticks))
-        .flat_map(lambda tick: keys, output_type=Types.STRING())
-        .key_by(lambda key: key, key_type=Types.STRING())
-        .process(PushSource(spec, keys, batched), output_type=output)
-    )
+    stream = _ticks(t_env, ticks, keys).process(PushSource(spec, keys, batched), output_type=output)
     return (
         stream.name("source " + spec.name)
         .uid("flink-plugins-source-" + spec.name)

@@ -81,6 +81,7 @@ class SourceRunner:
         self._committed = dict(self.restored)
         self._failure = None  # type: Optional[str]
         self._closing = threading.Event()
+        self._stopping = threading.Lock()
         self.context = _SourceContext(self, metrics)
         self._thread = threading.Thread(
             target=self._run, name="flink-plugins-{}-{}".format(name, instance), daemon=True
@@ -200,6 +201,12 @@ class SourceRunner:
         ended or failed already, and nothing is lost by it. A plugin that ignores ``close`` is left
         behind in its daemon thread, which ends with the worker.
         """
+        with self._stopping:
+            return self._stop()
+
+    def _stop(self) -> bool:
+        if self._closing.is_set():
+            return not self._thread.is_alive()
         self._closing.set()
         self._buffer.close()
         closer = threading.Thread(target=self._close_plugin, daemon=True)
