@@ -34,6 +34,16 @@ _CCACHE = "/bundle/ccache"
 CCACHE_VOLUME = "flink-bundler-ccache"
 """The engine's volume that compilers' results are kept in."""
 
+_COMPILERS = "/bundle/compilers"
+# Every compiler's name becomes ccache, which finds the real one further on PATH. Distributions have
+# such a folder too, but not with all names.
+_MASQUERADE = f"""
+mkdir -p {_COMPILERS}
+ccache=$(command -v ccache) || exit 0
+for name in cc gcc c++ g++ clang clang++ $(gcc -dumpmachine)-gcc $(gcc -dumpmachine)-g++; do
+  if command -v $name >/dev/null; then ln -sf $ccache {_COMPILERS}/$name; fi
+done
+"""
 _PYTHON = re.compile(r"cp(?P<major>\d)(?P<minor>\d+)-cp\d+(?P<flags>[a-z]*)$")
 
 
@@ -178,7 +188,8 @@ class _Factory:
         environment = prepare(self.box, self.options.container, self.log)
         if self.options.ccache:
             path = self.box.read(["sh", "-c", "echo $PATH"]).strip()
-            environment["PATH"] = f"/usr/lib/ccache:/usr/lib64/ccache:{path}"
+            self.box.read(["sh", "-c", _MASQUERADE])
+            environment["PATH"] = f"{_COMPILERS}:{path}"
             environment |= {
                 "CCACHE_DIR": _CCACHE,
                 "CCACHE_BASEDIR": "/bundle",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -17,7 +17,7 @@ from bundler.target import DEFAULT_PLATFORM
 class _BuildByDefault(TyperGroup):
     """``bundle wheel SRC`` is ``bundle wheel build SRC``."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] != "--help":
             args = ["build", *args]
         return super().parse_args(ctx, args)

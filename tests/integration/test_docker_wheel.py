@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker_engine import containers, debian_image, need_engine
+
+from bundler.base.host import find_host
+from bundler.build.container import ContainerOptions
+from bundler.build.engine import engine
+from bundler.build.publish import Repository, publish
+from bundler.build.wheelhouse import FactoryOptions, Made, build_wheels
+from bundler.cache import Cache
+from bundler.errors import BuildError, FetchError, UsageError
+from bundler.target import Target
+
+pytestmark = pytest.mark.docker
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
+TEST = "python {project}/tests/check.py"
+LIMIT = 2_500_000
+# A volume of the tests' own: what a person compiled before must not make a second build of ours.
+VOLUME = "flink-bundler-test-ccache"
+
+
+@pytest.fixture(scope="session")
+def image(cache: Cache) -> str:
+    need_engine()
+    return debian_image(cache)
+
+
+@pytest.fixture(scope="session")
+def volume(image: str) -> Iterator[str]:
+    def remove() -> None:
+        with engine() as client:
+            for found in client.volumes.list(filters={"name": VOLUME}):
+                found.remove(force=True)
+
+    remove()
+    yield VOLUME
+    remove()
+
+
+def options(image: str, volume: str | None, **more: object) -> FactoryOptions:
+    environment = {"TERRAIN_KERNELS": "200", **more.pop("environment", {})}  # type: ignore[dict-item]
+    return FactoryOptions(
+        ContainerOptions(image, environment=environment),
+        platform="manylinux2014_x86_64",
+        ccache=volume,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="session")
+def whole(
+    image: str, volume: str, cache: Cache, tmp_path_factory: pytest.TempPathFactory
+) -> list[Made]:
+    """The example, built for every Python of the image."""
+    out = tmp_path_factory.mktemp("whole")
+    return build_wheels(EXAMPLE, out, cache, options=options(image, volume, test=TEST))
+
+
+@pytest.fixture(scope="session")
+def parts(
+    image: str,
+    volume: str,
+    whole: list[Made],
+    cache: Cache,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Made]:
+    """The same in parts: a second build, with the compilers' results of the first."""
+    out = tmp_path_factory.mktemp("parts")
+    chosen = options(image, volume, test=TEST, max_size=LIMIT)
+    return build_wheels(EXAMPLE, out, cache, options=chosen)
+
+
+@pytest.mark.network
+def test_a_wheel_for_every_python_of_the_image(whole: list[Made]) -> None:
+    pythons = [item.pythons for item in whole]
+    assert ("3.11",) in pythons
+    assert pythons == sorted(pythons, key=lambda row: [int(part) for part in row[0].split(".")])
+    for item in whole:
+        assert item.tested == item.pythons
+        assert item.libraries == ()
+        assert "manylinux2014_x86_64" in item.wheel.name
+        assert item.wheel.stat().st_uid == os.getuid()
+        names = zipfile.ZipFile(item.wheel).namelist()
+        assert any(name.startswith("terrain.libs/libheights-") for name in names)
+    assert containers() == []
+
+
+@pytest.mark.network
+def test_a_second_build_compiles_nothing(whole: list[Made], parts: list[Made]) -> None:
+    assert sum(item.misses for item in whole) > 0
+    for item in parts:
+        assert (item.hits, item.misses) == (3, 0)
+
+
+@pytest.mark.network
+def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[Made]) -> None:
+    libraries = {item.libraries for item in parts}
+    assert len(libraries) == 1
+    (shared,) = libraries
+    assert len(shared) == 3
+    for path in (*shared, *(item.wheel for item in parts)):
+        assert path.stat().st_size <= LIMIT
+    assert all("-py3-none-manylinux2014_x86_64" in path.name for path in shared)
+    for item in parts:
+        assert item.tested == item.pythons
+
+
+@pytest.mark.network
+def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
+    parts: list[Made], tmp_path: Path
+) -> None:
+    chosen = next(item for item in parts if item.pythons == ("3.11",))
+    found = find_host(Target.parse(python="3.11"))
+    assert found is not None
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL
+    )
+    subprocess.run(
+        [
+            sys.executable, "-m", "pip", "install", "-q", "--no-index", "--target", site,
+            "--python-version", "3.11", "--only-binary=:all:", "--platform",
+            "manylinux2014_x86_64", "--find-links", chosen.wheel.parent, chosen.wheel,
+        ],
+        check=True,
+    )  # fmt: skip
+    code = (
+        "import terrain, re; print(terrain.size());"
+        "print(*[row.split()[-1] for row in open('/proc/self/maps') if 'libheights' in row][:1])"
+    )
+    said = subprocess.check_output(
+        [found.interpreter.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(site), "TERRAIN_CACHE": str(tmp_path / "cache")},
+        text=True,
+    ).split()
+    assert said[0] == str(6 << 20)
+    assert said[1].startswith(str(tmp_path / "cache"))
+
+
+@pytest.mark.network
+def test_the_stable_abi_is_built_once_and_tested_with_all(
+    image: str, volume: str, whole: list[Made], cache: Cache, tmp_path: Path
+) -> None:
+    chosen = options(image, volume, test=TEST, environment={"TERRAIN_ABI3": "1"})
+    (made,) = build_wheels(EXAMPLE, tmp_path, cache, options=chosen)
+    assert "-cp38-abi3-manylinux2014_x86_64" in made.wheel.name
+    assert made.tested == tuple(item.pythons[0] for item in whole)
+
+
+@pytest.mark.network
+def test_a_failing_test_command_puts_nothing_out(
+    image: str, volume: str, whole: list[Made], cache: Cache, tmp_path: Path
+) -> None:
+    chosen = options(
+        image, volume, pythons=("3.11",), test="python -c 'raise SystemError(\"unfit\")'"
+    )
+    out = tmp_path / "out"
+    with pytest.raises(BuildError, match=r"fails its test with Python 3\.11") as caught:
+        build_wheels(EXAMPLE, out, cache, options=chosen)
+    assert "SystemError: unfit" in caught.value.expected
+    assert not out.exists()
+
+
+def test_a_python_that_the_image_lacks(image: str, cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"has no Python 3\.14t") as caught:
+        build_wheels(EXAMPLE, tmp_path, cache, options=options(image, None, pythons=("3.14t",)))
+    assert "3.11" in caught.value.expected
+
+
+def test_a_folder_that_is_no_project(cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a Python project"):
+        build_wheels(tmp_path, tmp_path / "out", cache)
+
+
+class Server:
+    """A pypiserver with one user, on loopback."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.url = f"http://127.0.0.1:{port}/"
+        password = folder.parent / f"{folder.name}.htpasswd"
+        import hashlib
+
+        digest = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
+        password.write_text(f"me:{{SHA}}{digest}\n")
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "pypiserver", "run", "-i", "127.0.0.1", "-p", str(port),
+                "-P", password, "-a", "update", "--disable-fallback", folder,
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def wait(self) -> None:
+        import urllib.request
+
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(self.url, timeout=2).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "pypiserver ended"
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
+    """A test index, a real one, and the .pypirc that names them."""
+    started = [Server(tmp_path / name, free_port()) for name in ("trial", "real")]
+    try:
+        for server in started:
+            server.wait()
+        config = tmp_path / "pypirc"
+        config.write_text(
+            "[distutils]\nindex-servers = trial real\n"
+            + "".join(
+                f"[{server.folder.name}]\nrepository = {server.url}\n"
+                "username = me\npassword = secret\n"
+                for server in started
+            )
+        )
+        yield started[0], started[1], config
+    finally:
+        for server in started:
+            server.process.terminate()
+            server.process.wait(10)
+
+
+@pytest.mark.network
+def test_publishing_first_for_trial_then_for_real_and_never_twice(
+    parts: list[Made], servers: tuple[Server, Server, Path]
+) -> None:
+    trial, real, config = servers
+    chosen = next(item for item in parts if item.pythons == ("3.11",))
+    files = [chosen.wheel, *chosen.libraries]
+    first = Repository("trial", config=config)
+    second = Repository("real", config=config)
+    with pytest.raises(UsageError, match="was not tried out: trial does not have it"):
+        publish(files, second, tested=first)
+    assert not list(real.folder.iterdir())
+    publish(files, first)
+    assert {path.name for path in trial.folder.iterdir()} == {path.name for path in files}
+    with pytest.raises(UsageError, match=r"trial has .* already"):
+        publish(files, first)
+    publish(files, second, tested=first)
+    for path in files:
+        assert (real.folder / path.name).read_bytes() == path.read_bytes()
+    changed = real.folder.parent / "changed"
+    changed.mkdir()
+    shutil.copy(chosen.wheel, changed)
+    with zipfile.ZipFile(changed / chosen.wheel.name, "a") as archive:
+        archive.writestr("terrain/more.txt", "other bytes")
+    (real.folder / chosen.wheel.name).unlink()
+    with pytest.raises(UsageError, match="has other bytes under that name"):
+        publish([changed / chosen.wheel.name], second, tested=first)
+
+
+@pytest.mark.network
+def test_publishing_with_a_wrong_password_or_to_nowhere(
+    parts: list[Made], servers: tuple[Server, Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, _, config = servers
+    files = [parts[0].wheel]
+    monkeypatch.setenv("TWINE_PASSWORD", "wrong")
+    monkeypatch.setenv("TWINE_USERNAME", "me")
+    with pytest.raises(BuildError, match="403"):
+        publish(files, Repository(trial.url))
+    with pytest.raises(UsageError, match="There is no repository 'nosuch'"):
+        publish(files, Repository("nosuch", config=config))
+    with pytest.raises(FetchError, match="It cannot be seen what"):
+        publish(files, Repository(f"http://127.0.0.1:{free_port()}/"))
+    assert not list(trial.folder.iterdir())
