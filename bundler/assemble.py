@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, with_setuptools_cap
 from bundler.target import Target
 from bundler.verify.imports import ImportFailure, check_archives
-from bundler.wheels import Builder, wheels_of
+from bundler.wheels import Builder, Wheel, wheels_of
 
 if TYPE_CHECKING:
     from bundler.base.model import LockPolicy
@@ -71,10 +71,17 @@ class Workshop:
         path = self.project.folder / name
         return choose(path, wanted, self.target, self.progress, offline=self.offline)
 
-    def builder(self) -> Builder:
-        """Where sources are built."""
-        table = self.project.tables.build
-        return Builder(table.builder, _container_options(self.project))
+    def wheels(self, lock: Lock, without: Iterable[str]) -> list[Wheel]:
+        """A wheel for each package of ``lock`` but those named in ``without``."""
+        return wheels_of(
+            lock,
+            self.target,
+            self.cache,
+            self.progress,
+            builder=Builder(self.project.tables.build.builder, _container_options(self.project)),
+            without=frozenset(canonicalize_name(name) for name in without),
+            offline=self.offline,
+        )
 
 
 def _container_options(project: Project) -> ContainerOptions | None:
@@ -98,15 +105,7 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
     base = _base(shop, table, "keep" if shop.keep_locks else "fit")
     wanted = _venv_wanted(shop, table, base)
     lock = shop.lock(VENV_LOCK, wanted)
-    wheels = wheels_of(
-        lock,
-        shop.target,
-        shop.cache,
-        shop.progress,
-        builder=shop.builder(),
-        without=frozenset(canonicalize_name(name) for name, _ in base.distributions),
-        offline=shop.offline,
-    )
+    wheels = shop.wheels(lock, without=[name for name, _ in base.distributions])
     return pack_venv(
         base,
         wheels,
@@ -126,15 +125,7 @@ def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
     table = shop.project.tables.deps or DepsTable()
     wanted = _deps_wanted(shop, table, pins)
     lock = shop.lock(DEPS_LOCK, wanted)
-    wheels = wheels_of(
-        lock,
-        shop.target,
-        shop.cache,
-        shop.progress,
-        builder=shop.builder(),
-        without=frozenset(pins),
-        offline=shop.offline,
-    )
+    wheels = shop.wheels(lock, without=pins)
     return pack_deps(
         wheels,
         shop.target,

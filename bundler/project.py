@@ -169,7 +169,8 @@ def find_project(start: Path, *, required: bool = False) -> Project:
 
 def _toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        data: dict[str, Any] = tomllib.loads(file.read_bytes().decode())
+        return data
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{file} is not TOML: {error}", "Expected UTF-8 text in TOML 1.0.", "Correct that line."

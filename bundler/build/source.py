@@ -117,10 +117,9 @@ def _clone(
             "Run once without --offline.",
         )
     with progress.task(f"Cloning {name}"), whole_folder(place) as temporary:
-        for command in (
-            ["git", "clone", "--quiet", "--no-checkout", url, temporary],
-            ["git", "-C", temporary, "checkout", "--quiet", picked.commit_id],
-        ):
+        clone = ["git", "clone", "--quiet", "--no-checkout", url, str(temporary)]
+        checkout = ["git", "-C", str(temporary), "checkout", "--quiet", picked.commit_id]
+        for command in (clone, checkout):
             finished = run(command, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=_CLONE_SECONDS)
             if finished.returncode != 0:
                 raise FetchError(

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from bundler.cli.options import ProjectPath, absolute, reporting
 from bundler.cli.report import Report
 from bundler.errors import UsageError
+from bundler.services.model import JobBundle, JobResult
 
-if TYPE_CHECKING:
-    from bundler.services.model import JobBundle, JobResult
-
-Dist = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the bundle; default: dist."),
-]
-Venv = Annotated[
-    Path | None,
-    typer.Option(help="A venv.zip, instead of a bundle."),
-]
-Deps = Annotated[
-    Path | None,
-    typer.Option(help="A deps.zip."),
-]
-Data = Annotated[
-    list[Path] | None,
-    typer.Option(help="A data archive; may be given several times."),
-]
-Jar = Annotated[
-    list[Path] | None,
-    typer.Option(help="A JAR; may be given several times."),
-]
-Script = Annotated[
-    Path | None,
-    typer.Option(help="The Python program that defines the job."),
-]
-Module = Annotated[
-    str | None,
-    typer.Option(help="A module to run as the job, instead of a script."),
-]
-PyFile = Annotated[
-    list[Path] | None,
-    typer.Option(help="A module, package or zip that the job imports."),
-]
-Parallelism = Annotated[
-    int | None,
-    typer.Option(min=1, help="The job's parallelism."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-D", help="KEY=VALUE for Flink."),
-]
-Arguments = Annotated[
-    list[str] | None,
-    typer.Argument(help="Arguments for the job's program; put them after --."),
-]
 Timeout = Annotated[
     float | None,
     typer.Option(help="Seconds that the job may take."),
@@ -65,9 +22,87 @@ Timeout = Annotated[
 FORMS = ("yaml", "arguments")
 
 
+def _job(
+    report: Report,
+    *,
+    dist: Annotated[Path | None, typer.Option(help="Folder of the bundle; default: dist.")] = None,
+    venv: Annotated[Path | None, typer.Option(help="A venv.zip, instead of a bundle.")] = None,
+    deps: Annotated[Path | None, typer.Option(help="A deps.zip.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A data archive; may be given several times.")
+    ] = None,
+    jar: Annotated[
+        list[Path] | None, typer.Option(help="A JAR; may be given several times.")
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="The Python program that defines the job.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option(help="A module to run as the job, instead of a script.")
+    ] = None,
+    py_file: Annotated[
+        list[Path] | None, typer.Option(help="A module, package or zip that the job imports.")
+    ] = None,
+    parallelism: Annotated[int | None, typer.Option(min=1, help="The job's parallelism.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", "-D", help="KEY=VALUE for Flink.")
+    ] = None,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Arguments for the job's program; put them after --."),
+    ] = None,
+    project: ProjectPath = Path(),
+) -> JobBundle:
+    from bundler.bundle import bundle_of, read_bundle
+    from bundler.jobs import job_bundle, parse_settings
+    from bundler.project import find_project
+
+    chosen = find_project(project)
+    given = parse_settings(setting or ())
+    chosen = chosen.overridden(
+        job={
+            "script": script.absolute() if script else None,
+            "module": module,
+            "files": absolute(py_file),
+            "parallelism": parallelism,
+            "arguments": arguments,
+            "configuration": {**chosen.tables.job.configuration, **given} if given else None,
+        }
+    )
+    if venv or deps or data or jar:
+        bundle = bundle_of(
+            venv=venv,
+            deps=deps,
+            data=data or (),
+            jars=jar or (),
+            flink=chosen.tables.target.flink,
+            progress=report.progress(),
+        )
+    else:
+        bundle = read_bundle(dist or chosen.folder / "dist")
+    return job_bundle(bundle, chosen)
+
+
+def _on_job(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, which takes a report and a job, the options that say which job."""
+    report, _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    _, *of_job = inspect.signature(_job, eval_str=True).parameters.values()
+
+    @functools.wraps(command)
+    def wrapped(report: Report, **words: Any) -> None:
+        job = _job(report, **{option.name: words.pop(option.name) for option in of_job})
+        command(report, job, **words)
+
+    ordered = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in [*own, *of_job]]
+    wrapped.__signature__ = inspect.Signature([report, *ordered])  # type: ignore[attr-defined]
+    return wrapped
+
+
 @reporting
+@_on_job
 def config(
     report: Report,
+    job: JobBundle,
     form: Annotated[
         str, typer.Option("--format", help="yaml (the configuration file) or arguments.")
     ] = "yaml",
@@ -75,18 +110,6 @@ def config(
         str | None,
         typer.Option(help="Folder or URL where the cluster finds the archives."),
     ] = None,
-    dist: Dist = None,
-    venv: Venv = None,
-    deps: Deps = None,
-    data: Data = None,
-    jar: Jar = None,
-    script: Script = None,
-    module: Module = None,
-    py_file: PyFile = None,
-    parallelism: Parallelism = None,
-    setting: Settings = None,
-    arguments: Arguments = None,
-    project: ProjectPath = Path(),
 ) -> None:
     """Print Flink's configuration for the bundle.
 
@@ -103,10 +126,6 @@ def config(
         shell_command,
     )
 
-    job = _job(
-        report, dist, venv, deps, data, jar, script, module, py_file, parallelism, setting,
-        arguments, project,
-    )  # fmt: skip
     if form not in FORMS:
         raise UsageError(f"'{form}' is no format.", f"Known: {', '.join(FORMS)}.", "Choose one.")
     options = flink_configuration(job, base=archives_at)
@@ -119,8 +138,10 @@ def config(
 
 
 @reporting
+@_on_job
 def run(
     report: Report,
+    job: JobBundle,
     port: Annotated[
         int | None,
         typer.Option(help="Port of the local Flink's REST API; default: a free one."),
@@ -130,18 +151,6 @@ def run(
         Path | None,
         typer.Option(help="Folder to keep Flink's configuration and logs in."),
     ] = None,
-    dist: Dist = None,
-    venv: Venv = None,
-    deps: Deps = None,
-    data: Data = None,
-    jar: Jar = None,
-    script: Script = None,
-    module: Module = None,
-    py_file: PyFile = None,
-    parallelism: Parallelism = None,
-    setting: Settings = None,
-    arguments: Arguments = None,
-    project: ProjectPath = Path(),
 ) -> None:
     """Run the job on a local Flink.
 
@@ -152,10 +161,6 @@ def run(
     from bundler.cache import Cache
     from bundler.flink.run import run_local
 
-    job = _job(
-        report, dist, venv, deps, data, jar, script, module, py_file, parallelism, setting,
-        arguments, project,
-    )  # fmt: skip
     result = run_local(
         job, Cache.default(), report.progress(), port=port, timeout=timeout, logs=logs
     )
@@ -163,8 +168,10 @@ def run(
 
 
 @reporting
+@_on_job
 def submit(
     report: Report,
+    job: JobBundle,
     master: Annotated[str, typer.Option(help="Flink's REST API, such as http://host:8081.")],
     until_running: Annotated[
         bool, typer.Option("--until-running", help="Return as soon as all tasks run.")
@@ -173,18 +180,6 @@ def submit(
         bool, typer.Option("--detached", help="Return as soon as the job is accepted.")
     ] = False,
     timeout: Timeout = None,
-    dist: Dist = None,
-    venv: Venv = None,
-    deps: Deps = None,
-    data: Data = None,
-    jar: Jar = None,
-    script: Script = None,
-    module: Module = None,
-    py_file: PyFile = None,
-    parallelism: Parallelism = None,
-    setting: Settings = None,
-    arguments: Arguments = None,
-    project: ProjectPath = Path(),
 ) -> None:
     """Submit the job to a Flink cluster.
 
@@ -195,10 +190,6 @@ def submit(
     from bundler.cache import Cache
     from bundler.services.submit import submit as submit_job
 
-    job = _job(
-        report, dist, venv, deps, data, jar, script, module, py_file, parallelism, setting,
-        arguments, project,
-    )  # fmt: skip
     result = submit_job(
         master,
         job,
@@ -216,48 +207,3 @@ def _show(report: Report, result: JobResult) -> None:
         {"job": result.job_id, "state": result.state, "master": result.master},
         f"Job {result.job_id} on {result.master}: {result.state}",
     )
-
-
-def _job(
-    report: Report,
-    dist: Path | None,
-    venv: Path | None,
-    deps: Path | None,
-    data: list[Path] | None,
-    jars: list[Path] | None,
-    script: Path | None,
-    module: str | None,
-    files: list[Path] | None,
-    parallelism: int | None,
-    settings: list[str] | None,
-    arguments: list[str] | None,
-    project: Path,
-) -> JobBundle:
-    from bundler.bundle import bundle_of, read_bundle
-    from bundler.jobs import job_bundle, parse_settings
-    from bundler.project import find_project
-
-    chosen = find_project(project)
-    given = parse_settings(settings or ())
-    chosen = chosen.overridden(
-        job={
-            "script": script.absolute() if script else None,
-            "module": module,
-            "files": absolute(files),
-            "parallelism": parallelism,
-            "arguments": arguments,
-            "configuration": {**chosen.tables.job.configuration, **given} if given else None,
-        }
-    )
-    if venv or deps or data or jars:
-        bundle = bundle_of(
-            venv=venv,
-            deps=deps,
-            data=data or (),
-            jars=jars or (),
-            flink=chosen.tables.target.flink,
-            progress=report.progress(),
-        )
-    else:
-        bundle = read_bundle(dist or chosen.folder / "dist")
-    return job_bundle(bundle, chosen)

@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 from bundler.cli.image import pairs
 from bundler.cli.options import Image, reporting
 from bundler.cli.report import Report
-from bundler.target import DEFAULT_PLATFORM
 
 
 class _BuildByDefault(TyperGroup):
@@ -45,8 +44,9 @@ def build(
         typer.Option(help="Python to build for, such as 3.8 or 3.13t; default: all of the image."),
     ] = None,
     platform: Annotated[
-        str, typer.Option(help="pip's platform tag that the wheels get.")
-    ] = DEFAULT_PLATFORM,
+        str | None,
+        typer.Option(help="pip's platform tag that the wheels get; default: manylinux2014_x86_64."),
+    ] = None,
     image: Image = None,
     test: Annotated[
         str | None,
@@ -82,6 +82,7 @@ def build(
     from bundler.build.split import parse_size
     from bundler.build.wheelhouse import CCACHE_VOLUME, FactoryOptions, build_wheels
     from bundler.cache import Cache
+    from bundler.target import DEFAULT_PLATFORM
 
     container = ContainerOptions(
         image,
@@ -93,7 +94,7 @@ def build(
     options = FactoryOptions(
         container,
         tuple(python or ()),
-        platform,
+        platform or DEFAULT_PLATFORM,
         test,
         tuple(test_requires or ()),
         parse_size(max_size) if max_size else None,
