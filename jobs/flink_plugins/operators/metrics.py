@@ -25,6 +25,11 @@ def subtask_index(runtime_context: Any) -> int:
         return runtime_context._runtime_context.getTaskInfo().getIndexOfThisSubtask()
 
 
+def in_process_mode(runtime_context: Any) -> bool:
+    """Whether Python runs in a process of its own, and not in Flink's."""
+    return "embedded" not in type(runtime_context).__module__
+
+
 class FlinkMetrics(NoMetrics):
     """Counts in any thread; `publish`, called in the operator's thread, tells Flink.
 

@@ -1,9 +1,9 @@
 """Noticing that Flink has ended this worker.
 
-When a job is cancelled in the middle of a bundle, Beam's worker waits for the bundle and does not
-get as far as closing the functions in it; Flink meanwhile ends the shell that started the worker.
-So a worker whose parent is gone closes its plugins itself. In thread mode the process is Flink's
-own, its parent stays, and Flink closes the functions.
+When a job is cancelled in the middle of a bundle, Beam's worker does not get as far as closing the
+functions in it. What ends is the shell that started the worker, or the worker's main thread. So a
+thread that the interpreter waits for closes the plugins when either has happened. In thread mode
+the process is Flink's own, and Flink closes the functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Callable, List  # noqa: F401  # in type comments
 
-_INTERVAL = 0.1
+_INTERVAL = 0.05
 
 _lock = threading.Lock()
 _callbacks = []  # type: List[Callable[[], None]]
@@ -21,13 +21,13 @@ _watching = False
 
 
 def when_orphaned(callback: Callable[[], None]) -> None:
-    """Call ``callback``, once and from its own thread, when this process has lost its parent."""
+    """Call ``callback``, once and from another thread, when this worker is being ended."""
     global _watching
     with _lock:
         _callbacks.append(callback)
         if not _watching:
             _watching = True
-            threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+            threading.Thread(target=_watch, args=(os.getppid(),), daemon=False).start()
 
 
 def forget(callback: Callable[[], None]) -> None:
@@ -39,11 +39,12 @@ def forget(callback: Callable[[], None]) -> None:
 
 def _watch(parent: int) -> None:
     global _watching
-    while os.getppid() == parent:
+    main = threading.main_thread()
+    while _callbacks and os.getppid() == parent and main.is_alive():
         time.sleep(_INTERVAL)
     with _lock:
         callbacks = list(_callbacks)
         _callbacks.clear()
         _watching = False
     for callback in callbacks:
-        threading.Thread(target=callback, daemon=True).start()
+        callback()

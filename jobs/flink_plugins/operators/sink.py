@@ -17,7 +17,12 @@ from pyflink.common import Types
 from pyflink.datastream import ProcessFunction
 
 from flink_plugins import discovery
-from flink_plugins.operators.metrics import FlinkMetrics, metric_group, subtask_index
+from flink_plugins.operators.metrics import (
+    FlinkMetrics,
+    in_process_mode,
+    metric_group,
+    subtask_index,
+)
 from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.runtime.sink import SinkOptions, SinkRunner
 
@@ -53,7 +58,8 @@ class PluginSink(ProcessFunction):
         if self._runner.acknowledges and group is not None:
             group.gauge("inFlight", self._end_of_bundle)
         self._runner.open()
-        when_orphaned(self._runner.close)
+        if in_process_mode(runtime_context):
+            when_orphaned(self._runner.close)
 
     def process_element(self, value: Any, ctx: Any) -> Tuple[()]:
         """Write one record. Raises PluginFailure by the policy of the sink."""

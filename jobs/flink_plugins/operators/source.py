@@ -18,7 +18,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from flink_plugins import discovery
-from flink_plugins.operators.metrics import FlinkMetrics, metric_group
+from flink_plugins.operators.metrics import FlinkMetrics, in_process_mode, metric_group
 from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.operators.types import make_row, row_information
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
@@ -75,10 +75,6 @@ class _Encoder:
         return values
 
 
-def _in_process_mode(runtime_context: Any) -> bool:
-    return InternalRow is not None and "embedded" not in type(runtime_context).__module__
-
-
 def _fast_row(values: List[Any]) -> Any:
     """What PyFlink's own operators hand to its coders; made three times as fast as a Row."""
     return InternalRow(values, 0)
@@ -94,7 +90,8 @@ class PushSource(KeyedProcessFunction):
 
     def open(self, runtime_context: Any) -> None:
         """Prepare; the plugin starts with the first tick, when its state can be read."""
-        self._row = _fast_row if _in_process_mode(runtime_context) else make_row
+        self._in_process = in_process_mode(runtime_context)
+        self._row = _fast_row if self._in_process and InternalRow is not None else make_row
         self._runners = {}  # type: Dict[str, SourceRunner]
         self._armed = {}  # type: Dict[str, int]
         self._wait = {}  # type: Dict[str, int]
@@ -159,7 +156,8 @@ class PushSource(KeyedProcessFunction):
             len(self._keys),
         )
         self._runners[key] = runner
-        when_orphaned(runner.stop)
+        if self._in_process:
+            when_orphaned(runner.stop)
         runner.start()
 
     def close(self) -> None:
