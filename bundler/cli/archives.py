@@ -26,6 +26,7 @@ from bundler.cli.options import (
 from bundler.cli.report import Report
 
 if TYPE_CHECKING:
+    from bundler.jars import JarFile
     from bundler.pack import Packed
 
 RequirementsFiles = Annotated[
@@ -179,22 +180,30 @@ def jars(
     )
 
 
-def show(report: Report, packed: Sequence[Packed]) -> None:
+def show(report: Report, packed: Sequence[Packed], jars: Sequence[JarFile] = ()) -> None:
     """Print the table of what was built: file, size, seconds, sha256."""
-    report.table(
-        {"archives": [as_json(item) for item in packed]},
-        ["file", "size", "time", "packages", "sha256"],
+    rows = [
         [
-            [
-                str(item.archive.path),
-                megabytes(item.archive.size),
-                f"{item.seconds:5.2f} s",
-                f"{len(item.packages) or '-':>8}",
-                item.archive.sha256,
-            ]
-            for item in packed
-        ],
-    )
+            str(item.archive.path),
+            megabytes(item.archive.size),
+            f"{item.seconds:5.2f} s",
+            f"{len(item.packages) or '-':>8}",
+            item.archive.sha256,
+        ]
+        for item in packed
+    ]
+    rows += [[_shown(jar.path), megabytes(jar.size), "", "", jar.sha256] for jar in jars]
+    value = {"archives": [as_json(item) for item in packed]}
+    if jars:
+        value["jars"] = [
+            {"file": str(jar.path), "size": jar.size, "sha256": jar.sha256} for jar in jars
+        ]
+    report.table(value, ["file", "size", "time", "packages", "sha256"], rows)
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def as_json(item: Packed) -> dict[str, Any]:

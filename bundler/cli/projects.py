@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from bundler.cli.archives import as_json, megabytes, show
+from bundler.cli.archives import show
 from bundler.cli.options import (
     BuilderKind,
     Flink,
@@ -109,12 +109,4 @@ def build(
         chosen, Cache.default(), report.progress(), offline, not no_check, keep_locks=True
     )
     bundle, packed = make_bundle(shop, output or chosen.folder / "dist")
-    jars: list[dict[str, Any]] = [
-        {"file": str(jar.path), "size": jar.size, "sha256": jar.sha256} for jar in bundle.jars
-    ]
-    if report.json:
-        report.result({"archives": [as_json(item) for item in packed], "jars": jars})
-    else:
-        show(report, packed)
-        for jar in bundle.jars:
-            report.result({}, f"{jar.path}  {megabytes(jar.size).strip()}  {jar.sha256}")
+    show(report, packed, bundle.jars)
