@@ -95,6 +95,12 @@ def manylinux_base(
                 sandbox(client, found, network="none") as box,
             ):
                 python = _unpacked(box, python_in(box, target), staging / "root")
+            if python.version != target.python and python.minor != target.python:
+                raise BuildError(
+                    f"{name} has Python {python.version}.",
+                    f"The target is Python {target.python}.",
+                    f"Give --python {python.minor} or {python.version}, or another --image.",
+                )
             with progress.task(f"Making Python {python.version} relocatable"):
                 owner = f"Python {python.version} (manylinux)"
                 prefix = relocatable(python, target.architecture, staging / "changed", owner)
@@ -102,7 +108,7 @@ def manylinux_base(
                 progress.note(f"{left_out} left out: it needs {library}, which the image lacks.")
             return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
 
-        identity = key_of("manylinux", found.id, target.python_minor)
+        identity = key_of("manylinux", found.id, target.python)
         return keep(cache, identity, "manylinux", f"the Python of {name}", progress, make)
 
 

@@ -132,9 +132,8 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_log_is(
     with pytest.raises(BuildError, match=r"broken 1\.0 does not build") as caught:
         build_in_container([source], TARGET, own_cache, heard, offline(image))
     assert "nowhere.h: No such file" in caught.value.expected
-    assert any("nowhere.h" in line for line in heard.lines)
     log = Path(caught.value.remedy.rpartition(" ")[2])
-    assert "nowhere.h" in log.read_text()
+    assert heard.lines == [line for line in log.read_text().splitlines() if line][-15:]
     assert not list(own_cache.root.glob("built/**/*.whl"))
 
 

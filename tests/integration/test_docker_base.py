@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from docker_engine import PLATFORM, containers, debian_image, need_engine
+from unpacked import unpack
+
+from bundler.base import BaseOptions, find_base
+from bundler.cache import Cache
+from bundler.errors import BuildError
+from bundler.progress import SILENT
+from bundler.target import Target
+
+pytestmark = pytest.mark.docker
+
+TARGET = Target.parse(python="3.11", platform=PLATFORM)
+CODE = """
+import ctypes, hashlib, json, lzma, sqlite3, ssl, sys, zlib
+print(sys.version.split()[0], sys.prefix, ssl.OPENSSL_VERSION.split()[0])
+"""
+
+
+@pytest.fixture(scope="session")
+def image(cache: Cache) -> str:
+    need_engine()
+    return debian_image(cache)
+
+
+def test_the_python_of_an_image_runs_from_another_folder(image: str, tmp_path: Path) -> None:
+    before = set(containers())
+    cache = Cache(tmp_path / "cache")
+    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    assert set(containers()) == before
+    assert base.kind == "manylinux"
+    assert base.python_version.startswith("3.11.")
+    assert base.fits(TARGET)
+    names = {entry.name for entry in base.entries}
+    # Libraries that only the image has come along.
+    assert any(name.startswith("lib/libsqlite3.so") for name in names)
+    place = tmp_path / "elsewhere"
+    unpack(base.entries, place)
+    said = subprocess.run(
+        [place / base.executable, "-I", "-c", CODE],
+        env={"PATH": "/nowhere"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.split() == [base.python_version, str(place), "OpenSSL"]
+    again = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    assert [entry.name for entry in again.entries] == [entry.name for entry in base.entries]
+
+
+def test_a_glibc_newer_than_the_targets_is_seen(image: str, tmp_path: Path) -> None:
+    old = Target.parse(python="3.11", platform="manylinux2014_x86_64")
+    cache = Cache(tmp_path / "cache")
+    base = find_base("manylinux", old, cache, SILENT, options=BaseOptions(image=image))
+    assert not base.fits(old)
+
+
+def test_a_python_that_the_image_lacks(image: str, tmp_path: Path) -> None:
+    target = Target.parse(python="3.7", platform=PLATFORM)
+    with pytest.raises(BuildError, match="cp37-cp37m"):
+        find_base("manylinux", target, Cache(tmp_path), SILENT, options=BaseOptions(image=image))
+
+
+def test_another_patch_version_than_the_images(image: str, tmp_path: Path) -> None:
+    target = Target.parse(python="3.11.99", platform=PLATFORM)
+    with pytest.raises(BuildError, match=r"has Python 3\.11\.\d+\."):
+        find_base("manylinux", target, Cache(tmp_path), SILENT, options=BaseOptions(image=image))
+
+
+@pytest.mark.network
+def test_a_venv_with_the_python_of_an_image(
+    image: str, cache: Cache, bundle_command: object, tmp_path: Path
+) -> None:
+    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    (tmp_path / "bundle.toml").write_text(
+        f'[target]\nflink = "2.2.1"\npython = "{base.python_version}"\n'
+        f'platform = "{PLATFORM}"\n'
+        f'[venv]\nbase = "manylinux"\n[build]\nimage = "{image}"\n'
+    )
+    # Without --no-check: every module of the venv is imported with the image's Python.
+    bundle_command("venv", cwd=tmp_path)  # type: ignore[operator]
+    with zipfile.ZipFile(tmp_path / "venv.zip") as archive:
+        assert "venv/bin/python3.11" in archive.namelist()
