@@ -13,7 +13,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8.4'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[container,conda]' --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[container,conda,wheel]' --group dev
 	touch $@
 
 check: install
