@@ -72,7 +72,7 @@ def test_a_newer_libstdcxx_is_named_with_its_symbol(tmp_path: Path) -> None:
     data = binary(tmp_path, code, "-std=c++17", compiler="g++")
     path = wheel(tmp_path, **{f"demo/_a{SUFFIX}": data})
     faults = [fault.found for fault in wheel_faults(path, OLD)]
-    assert any("GLIBCXX_3.4.26, for the symbol _ZNSt" in fault for fault in faults)
+    assert any("GLIBCXX_3.4.26, for the symbol _ZN" in fault for fault in faults)
     assert list(wheel_faults(path, NEW)) == []
 
 
