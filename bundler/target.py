@@ -76,6 +76,9 @@ _LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014"
 _GLIBC_ALIAS = {glibc: name for name, glibc in _LEGACY_GLIBC.items()}
 _ARCHITECTURES = ("x86_64", "aarch64")
 
+# The manylinux tags that uv knows, by the minor version of glibc (uv's PythonPlatform).
+_UV_GLIBC = (17, 28, *range(31, 41))
+
 
 def flink_line(version: str) -> FlinkLine:
     """The line that the release ``version`` ("2.2.1") or the line name ("2.2") belongs to.
@@ -181,7 +184,7 @@ class Target:
     @property
     def _platform_parts(self) -> tuple[tuple[int, int], str]:
         match = re.fullmatch(
-            r"(manylinux1|manylinux2010|manylinux2014|manylinux_(\d+)_(\d+))_(x86_64|aarch64)",
+            r"(manylinux1|manylinux2010|manylinux2014|manylinux_2_(\d+))_(x86_64|aarch64)",
             self.platform,
         )
         if match is None:
@@ -192,8 +195,8 @@ class Target:
                 "Correct --platform or target.platform.",
             )
         if match[2]:
-            return (int(match[2]), int(match[3])), match[4]
-        return _LEGACY_GLIBC[match[1]], match[4]
+            return (2, int(match[2])), match[3]
+        return _LEGACY_GLIBC[match[1]], match[3]
 
     @property
     def glibc(self) -> tuple[int, int]:
@@ -207,9 +210,9 @@ class Target:
 
     @property
     def uv_platform(self) -> str:
-        """The name of this platform for ``uv --python-platform``."""
-        glibc = max(self.glibc, (2, 17))
-        name = "manylinux2014" if glibc == (2, 17) else f"manylinux_{glibc[0]}_{glibc[1]}"
+        """The name for ``uv --python-platform``: of the newest one it knows that is not newer."""
+        known = max((minor for minor in _UV_GLIBC if minor <= self.glibc[1]), default=17)
+        name = "manylinux2014" if known == 17 else f"manylinux_2_{known}"
         return f"{self.architecture}-{name}"
 
     @property

@@ -36,6 +36,7 @@ def test_missing_parts_follow(
         ({"flink": "2.2.9"}, "Flink 2.2.9 is not a release", "--flink"),
         ({"flink": "1.13.3"}, "cannot be installed", "1.13.6"),
         ({"python": "three"}, "'three' is not a CPython version", "--python"),
+        ({"platform": "manylinux_3_1_x86_64"}, "'manylinux_3_1_x86_64' is not", "--platform"),
         ({"platform": "win_amd64"}, "'win_amd64' is not a platform tag", "--platform"),
     ],
 )
@@ -45,6 +46,20 @@ def test_impossible_targets(given: dict[str, str], found: str, remedy: str) -> N
     assert found in caught.value.found
     assert remedy in caught.value.remedy
     assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("platform", "name"),
+    [
+        ("manylinux1_x86_64", "x86_64-manylinux2014"),
+        ("manylinux2014_aarch64", "aarch64-manylinux2014"),
+        ("manylinux_2_26_x86_64", "x86_64-manylinux2014"),
+        ("manylinux_2_28_x86_64", "x86_64-manylinux_2_28"),
+        ("manylinux_2_99_x86_64", "x86_64-manylinux_2_40"),
+    ],
+)
+def test_uv_is_given_a_platform_that_it_knows(platform: str, name: str) -> None:
+    assert Target.parse(platform=platform).uv_platform == name
 
 
 def test_the_newest_line_is_named_when_no_release_fits() -> None:
