@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from bundler.errors import UsageError
 
@@ -18,7 +25,19 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "bundle.toml"
-_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+def _free(name: str) -> str:
+    if name in ("venv", "deps"):
+        raise ValueError(f"{name}.zip is the name of another archive")
+    return name
+
+
+_Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
+    AfterValidator(_free),
+]
 
 
 def _dashed(name: str) -> str:

@@ -51,6 +51,7 @@ def test_both_files_hold_the_same_tables(tmp_path: Path) -> None:
         ("[venv]\nbase = 'docker'", "venv.base", ""),
         ("[data.models]\npaths = []", "data.models.paths", ""),
         ("[data.'../x']\npaths = ['a']", "data.../x", ""),
+        ("[data.deps]\npaths = ['a']", "deps.zip is the name of another archive", ""),
         ("[target\n", "is not TOML", "TOML 1.0"),
     ],
 )
