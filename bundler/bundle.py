@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundler.archive.read import read_manifest
+from bundler.archive.read import manifest_of
 from bundler.errors import UsageError
 from bundler.files import sha256_of, whole_file
 from bundler.jars import JarFile, jar_list
@@ -76,6 +76,16 @@ def read_bundle(folder: Path) -> Bundle:
         ) from error
     except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}", remedy="Run `bundle build`.") from error
+    try:
+        return _listed(folder, listing)
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is not a list that `bundle build` wrote ({type(error).__name__}: {error}).",
+            remedy="Run `bundle build` again.",
+        ) from error
+
+
+def _listed(folder: Path, listing: Mapping[str, Any]) -> Bundle:
     for row in [*listing["archives"], *listing["jars"]]:
         _check(folder / row["file"], row)
     by_kind: dict[str, list[Path]] = {}
@@ -115,9 +125,16 @@ def bundle_of(
 ) -> Bundle:
     """A bundle of single files; target and interpreter are what their manifests say.
 
-    Raises UsageError if an archive is not one of this tool's, or two are for different targets.
+    Raises UsageError if an archive is missing or of another kind, or two are for different targets.
     """
-    manifests = {path: read_manifest(path) for path in (venv, deps) if path is not None}
+    manifests = {
+        path: manifest_of(path, kind)
+        for path, kind in ((venv, "venv"), (deps, "deps"))
+        if path is not None
+    }
+    for path in data:
+        if not path.is_file():
+            raise UsageError(f"{path} does not exist.", "Expected a data archive.", "Correct it.")
     targets = {path: manifest["target"] for path, manifest in manifests.items()}
     if venv and deps and targets[venv] != targets[deps]:
         raise UsageError(

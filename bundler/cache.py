@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
+
+from bundler.files import fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,20 @@ class Cache:
         """Where the file or folder ``name`` of ``key`` lies, whether or not it exists."""
         return self.root / kind / key[:2] / key / name
 
-    def lock(self, name: str) -> AbstractContextManager[object]:
-        """Hold the machine-wide lock ``name``, for work too expensive to do twice at once."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{name}.lock")
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the machine-wide lock ``name``, for work too expensive to do twice at once.
+
+        Raises UsageError or BuildError when the cache cannot be written.
+        """
+        path = self.root / "locks" / f"{name}.lock"
+        held = FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.acquire()
+        except OSError as error:
+            raise fault(error, path) from error
+        try:
+            yield
+        finally:
+            held.release()

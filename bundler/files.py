@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,22 +13,38 @@ from pathlib import Path
 
 from bundler.errors import BuildError, BundlerError, UsageError
 
+_ELSEWHERE = "choose another place (-o for output, BUNDLE_CACHE for the cache)"
+
 
 def fault(error: OSError, path: Path) -> BundlerError:
     """The error to show for ``error``, met while writing ``path``."""
-    if error.errno == 28:
+    if error.errno == errno.ENOSPC:
         return BuildError(
             f"No space left on the device that holds {path.parent}.",
             "Nothing was written under the final name.",
-            "Free some space, or choose another place (-o for output, BUNDLE_CACHE for the cache).",
+            f"Free some space, or {_ELSEWHERE}.",
         )
-    if isinstance(error, PermissionError) or error.errno == 30:
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return UsageError(
             f"{path.parent} is not writable.",
             f"Expected to write {path.name} there.",
-            "Change its permissions or choose another place with -o.",
+            f"Change its permissions, or {_ELSEWHERE}.",
         )
-    return BuildError(f"{path} could not be written: {error.strerror or error}.")
+    return BuildError(
+        f"{path} could not be written: {error.strerror or error}.",
+        "Expected a file in a folder.",
+        f"Correct the path, or {_ELSEWHERE}.",
+    )
+
+
+def unforeseen(error: OSError) -> BundlerError:
+    """The error to show for an ``error`` of the file system that no stage has words for."""
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return BuildError(
+        f"{where}{error.strerror or error}.",
+        "Expected to read or write there.",
+        "Look at the path, at its permissions and at the space left.",
+    )
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.errors import BuildError, BundlerError
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -17,6 +19,16 @@ class Finished:
     returncode: int
     stdout: str
     stderr: str
+
+
+def overdue(error: subprocess.TimeoutExpired) -> BundlerError:
+    """The error to show for a program that did not end in time and that no stage has words for."""
+    program = Path(str(error.cmd[0])).name
+    return BuildError(
+        f"{program} did not end within {error.timeout:g} seconds.",
+        "It was stopped.",
+        "See whether machine, network or index are overloaded, and run the command again.",
+    )
 
 
 def run(

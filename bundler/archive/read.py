@@ -32,6 +32,21 @@ def read_manifest(archive: Path) -> dict[str, Any]:
     raise _not_ours(archive, f"it has no {MANIFEST_NAME}")
 
 
+def manifest_of(archive: Path, kind: str) -> dict[str, Any]:
+    """The manifest of an archive that is of ``kind`` ("venv", "deps").
+
+    Raises UsageError as `read_manifest`, and for another kind.
+    """
+    manifest = read_manifest(archive)
+    if manifest.get("kind") != kind:
+        raise UsageError(
+            f"{archive} is a {manifest.get('kind')} archive.",
+            f"Expected one that `bundle {kind}` made.",
+            "Name that one.",
+        )
+    return manifest
+
+
 def zip_entries(archive: Path, owner: str = "") -> list[Entry]:
     """The files and symlinks of a zip, its manifest left out; their bytes stay where they are.
 

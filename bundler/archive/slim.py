@@ -329,6 +329,17 @@ DEFAULT_RULES: tuple[str, ...] = tuple(rule.name for rule in RULES.values() if r
 STRONG_RULES: tuple[str, ...] = tuple(RULES)
 
 
+def check_rules(rules: Iterable[str]) -> None:
+    """Raise UsageError if one of ``rules`` is none of `RULES`."""
+    for name in rules:
+        if name not in RULES:
+            raise UsageError(
+                f"'{name}' is not a slimming rule.",
+                f"Known: {', '.join(RULES)}.",
+                "Correct it, or take --no-slim to keep everything.",
+            )
+
+
 def slim(
     entries: Sequence[Entry],
     rules: Sequence[str] = DEFAULT_RULES,
@@ -344,13 +355,7 @@ def slim(
 
     Raises UsageError for a rule that does not exist.
     """
-    for name in rules:
-        if name not in RULES:
-            raise UsageError(
-                f"'{name}' is not a slimming rule.",
-                f"Known: {', '.join(RULES)}.",
-                "Correct it, or take --no-slim to keep everything.",
-            )
+    check_rules(rules)
     records = [entry for entry in entries if entry.name.endswith(".dist-info/RECORD")]
     if not rules or not records:
         return list(entries)

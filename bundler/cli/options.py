@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,6 +13,8 @@ import typer
 
 from bundler.cli.report import Report
 from bundler.errors import BundlerError
+from bundler.files import unforeseen
+from bundler.process import overdue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -65,9 +68,12 @@ def reporting(command: Command) -> Command:
         report = Report(json=json, quiet=quiet)
         try:
             command(report, *args, **kwargs)
-        except BundlerError as error:
-            report.error(error)
-            raise typer.Exit(error.exit_code) from error
+        except (BundlerError, OSError, subprocess.TimeoutExpired) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            told = _told(error)
+            report.error(told)
+            raise typer.Exit(told.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(130) from error
 
@@ -88,6 +94,12 @@ def reporting(command: Command) -> Command:
     wrapped.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *added]}
     return wrapped  # type: ignore[return-value]
+
+
+def _told(error: BundlerError | OSError | subprocess.TimeoutExpired) -> BundlerError:
+    if isinstance(error, BundlerError):
+        return error
+    return unforeseen(error) if isinstance(error, OSError) else overdue(error)
 
 
 def slim_rules(chosen: list[str] | None, *, none: bool) -> tuple[str, ...] | None:
