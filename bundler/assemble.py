@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from bundler.archive.read import read_manifest
-from bundler.archive.slim import DEFAULT_RULES
+from bundler.archive.read import manifest_of
+from bundler.archive.slim import DEFAULT_RULES, check_rules
 from bundler.base import Base, BaseOptions, find_base
 from bundler.base.host import find_host
 from bundler.bundle import Bundle, bundle_of, write_list
@@ -71,8 +71,8 @@ class Workshop:
         path = self.project.folder / name
         return choose(path, wanted, self.target, self.progress, offline=self.offline)
 
-    def wheels(self, lock: Lock, without: Iterable[str]) -> list[Wheel]:
-        """A wheel for each package of ``lock`` but those named in ``without``."""
+    def wheels(self, lock: Lock, wanted: Wanted, without: Iterable[str]) -> list[Wheel]:
+        """A wheel for each package of ``lock``, which answers ``wanted``, but ``without`` some."""
         return wheels_of(
             lock,
             self.target,
@@ -81,6 +81,7 @@ class Workshop:
             builder=Builder(self.project.tables.build.builder, _container_options(self.project)),
             without=frozenset(canonicalize_name(name) for name in without),
             offline=self.offline,
+            indexes=wanted.requirements.index_urls,
         )
 
 
@@ -102,16 +103,17 @@ def _container_options(project: Project) -> ContainerOptions | None:
 def make_venv(shop: Workshop, out: Path) -> Packed:
     """Build venv.zip at ``out``. Raises any BundlerError of the stages."""
     table = shop.project.tables.venv or VenvTable()
+    rules = _rules(table.slim, keep_jars=table.keep_jars)
     base = _base(shop, table, "keep" if shop.keep_locks else "fit")
     wanted = _venv_wanted(shop, table, base)
     lock = shop.lock(VENV_LOCK, wanted)
-    wheels = shop.wheels(lock, without=[name for name, _ in base.distributions])
+    wheels = shop.wheels(lock, wanted, without=[name for name, _ in base.distributions])
     return pack_venv(
         base,
         wheels,
         shop.target,
         out,
-        rules=_rules(table.slim, keep_jars=table.keep_jars),
+        rules=rules,
         cache=shop.cache,
         progress=shop.progress,
     )
@@ -123,14 +125,15 @@ def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
     Raises any BundlerError of the stages.
     """
     table = shop.project.tables.deps or DepsTable()
+    rules = _rules(table.slim, keep_jars=False)
     wanted = _deps_wanted(shop, table, pins)
     lock = shop.lock(DEPS_LOCK, wanted)
-    wheels = shop.wheels(lock, without=pins)
+    wheels = shop.wheels(lock, wanted, without=pins)
     return pack_deps(
         wheels,
         shop.target,
         out,
-        rules=_rules(table.slim, keep_jars=False),
+        rules=rules,
         cache=shop.cache,
         progress=shop.progress,
     )
@@ -196,23 +199,12 @@ def _not_importable(
 
 def versions_in(venv: Path) -> dict[str, str]:
     """The distributions of a venv.zip, by normalized name."""
-    return dict(_venv_manifest(venv)["packages"])
+    return dict(manifest_of(venv, "venv")["packages"])
 
 
 def target_in(venv: Path) -> dict[str, str]:
     """The target of a venv.zip: ``flink``, ``python`` and ``platform``."""
-    return dict(_venv_manifest(venv)["target"])
-
-
-def _venv_manifest(venv: Path) -> dict[str, Any]:
-    manifest = read_manifest(venv)
-    if manifest.get("kind") != "venv":
-        raise UsageError(
-            f"{venv} is a {manifest.get('kind')} archive.",
-            "Expected a venv.zip that `bundle venv` made.",
-            "Name that one.",
-        )
-    return manifest
+    return dict(manifest_of(venv, "venv")["target"])
 
 
 def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
@@ -220,7 +212,6 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
     tables = shop.project.tables
     target = shop.target
     jars = jar_list(shop.project.paths(tables.jars.files), shop.progress)
-    folder.mkdir(parents=True, exist_ok=True)
     packed: list[Packed] = []
     with shop.cache.lock(f"build-{digest_of(str(folder.resolve()).encode())[:16]}"):
         pins: dict[str, str] = {}
@@ -316,4 +307,5 @@ def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:
 
 def _rules(chosen: tuple[str, ...] | None, *, keep_jars: bool) -> tuple[str, ...]:
     rules = DEFAULT_RULES if chosen is None else chosen
+    check_rules(rules)
     return tuple(rule for rule in rules if not (keep_jars and rule == "jars"))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from bundler.cache import Cache
-from bundler.errors import FetchError
+from bundler.errors import FetchError, UsageError
 from bundler.files import sha256_of, whole_file
 from bundler.index import IndexSettings, index_settings
 from bundler.progress import SILENT, Progress, Task
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _CONNECTIONS = 8
+_PAUSE_SECONDS = 1.0
 _STALL_SECONDS = 60.0
 
 
@@ -54,9 +55,11 @@ def fetch(
     progress: Progress = SILENT,
     *,
     offline: bool = False,
+    indexes: Sequence[str] = (),
 ) -> list[Path]:
     """The files of ``downloads`` in the cache, in their order.
 
+    ``indexes`` are index URLs beside those that are set up; they may carry credentials.
     Raises FetchError if one cannot be had, has other bytes than promised, or is not in the cache
     when ``offline``; BuildError if a wheel that arrives is not a sound wheel.
     """
@@ -88,19 +91,55 @@ def fetch(
             progress.task(f"Fetching {len(missing)} files", total, "B") as task,
             _client(settings) if remote else contextlib.nullcontext() as client,
         ):
-            left = threading.Event()
+            under_way = _UnderWay()
             jobs = [
-                pool.submit(_fetch_one, item, place, client, settings, task, left)
+                pool.submit(
+                    _fetch_one,
+                    item,
+                    place,
+                    client,
+                    settings.credentials(urlsplit(item.url).hostname or "", indexes),
+                    task,
+                    under_way,
+                )
                 for item, place in missing
             ]
             try:
                 for job in as_completed(jobs):
                     job.result()
             except BaseException:
-                left.set()
+                under_way.end()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return places
+
+
+class _UnderWay:
+    """The downloads that run, so that all can be ended at once, stalled ones too."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self._answers: set[httpx.Response] = set()
+
+    @contextlib.contextmanager
+    def reading(self, answer: httpx.Response) -> Iterator[None]:
+        self._answers.add(answer)
+        try:
+            if self.ended.is_set():
+                self._cut(answer)
+            yield
+        finally:
+            self._answers.discard(answer)
+
+    def end(self) -> None:
+        self.ended.set()
+        for answer in list(self._answers):
+            self._cut(answer)
+
+    def _cut(self, answer: httpx.Response) -> None:
+        # Closing it would not wake the thread that reads from it.
+        with contextlib.suppress(OSError, KeyError):
+            answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def _is_whole(place: Path, item: Download) -> bool:
@@ -114,15 +153,15 @@ def _fetch_one(
     item: Download,
     place: Path,
     client: httpx.Client | None,
-    settings: IndexSettings,
+    credentials: tuple[str, str] | None,
     task: Task,
-    left: threading.Event,
+    under_way: _UnderWay,
 ) -> None:
     with whole_file(place) as temporary:
         if client is None or urlsplit(item.url).scheme == "file":
             _copy(item, temporary, task)
         else:
-            _download(item, temporary, client, settings, task, left)
+            _download(item, temporary, client, credentials, task, under_way)
         found = sha256_of(temporary)
         if found != item.sha256:
             raise FetchError(
@@ -153,19 +192,19 @@ def _download(
     item: Download,
     temporary: Path,
     client: httpx.Client,
-    settings: IndexSettings,
+    credentials: tuple[str, str] | None,
     task: Task,
-    left: threading.Event,
+    under_way: _UnderWay,
 ) -> None:
     import httpx
 
     host = urlsplit(item.url).hostname or ""
-    credentials = settings.credentials(host)
     for attempt in range(1, _ATTEMPTS + 1):
         received = 0
         try:
             with (
                 client.stream("GET", item.url, auth=credentials) as answer,
+                under_way.reading(answer),
                 temporary.open("wb") as file,
             ):
                 answer.raise_for_status()
@@ -173,8 +212,6 @@ def _download(
                     file.write(block)
                     received += len(block)
                     task.advance(len(block))
-                    if left.is_set():
-                        raise FetchError(f"{item.name} was left half fetched.")
             return
         except httpx.HTTPStatusError as error:
             status = error.response.status_code
@@ -184,14 +221,14 @@ def _download(
                     *_advice(status),
                 ) from error
         except httpx.TransportError as error:
-            if attempt == _ATTEMPTS:
+            if attempt == _ATTEMPTS or under_way.ended.is_set():
                 raise FetchError(
                     f"{item.name} could not be fetched from {host}: {error}",
                     f"{_ATTEMPTS} attempts failed.",
                     "Check the network, HTTPS_PROXY and SSL_CERT_FILE; --offline uses the cache.",
                 ) from error
         task.advance(-received)
-        time.sleep(attempt)
+        under_way.ended.wait(attempt * _PAUSE_SECONDS)
 
 
 def _advice(status: int) -> tuple[str, str]:
@@ -203,30 +240,40 @@ def _advice(status: int) -> tuple[str, str]:
     return ("The lock names this file.", "If the index no longer has it, `bundle lock` anew.")
 
 
-@contextlib.contextmanager
-def _client(settings: IndexSettings) -> Iterator[httpx.Client]:
+def _client(settings: IndexSettings) -> httpx.Client:
     import httpx
 
-    verify = ssl.create_default_context(
-        cafile=str(settings.ca_bundle)
-        if settings.ca_bundle and settings.ca_bundle.is_file()
-        else None,
-        capath=str(settings.ca_bundle)
-        if settings.ca_bundle and settings.ca_bundle.is_dir()
-        else None,
-    )
-    with httpx.Client(
-        verify=verify,
-        proxy=settings.proxy,
-        follow_redirects=True,
-        timeout=_STALL_SECONDS,
-        limits=httpx.Limits(max_connections=_CONNECTIONS),
-        headers={"Accept-Encoding": "identity"},
-        mounts={
-            f"https://{host}": httpx.HTTPTransport(verify=False) for host in settings.trusted_hosts
-        },
-    ) as client:
-        yield client
+    bundle = settings.ca_bundle
+    try:
+        verify = ssl.create_default_context(
+            cafile=str(bundle) if bundle and bundle.is_file() else None,
+            capath=str(bundle) if bundle and bundle.is_dir() else None,
+        )
+    except ssl.SSLError as error:
+        raise UsageError(
+            f"The CA bundle {bundle} cannot be used: {error.reason}.",
+            "Expected certificates in PEM format.",
+            "Correct SSL_CERT_FILE or pip's cert setting.",
+        ) from error
+    try:
+        return httpx.Client(
+            verify=verify,
+            proxy=settings.proxy,
+            follow_redirects=True,
+            timeout=_STALL_SECONDS,
+            limits=httpx.Limits(max_connections=_CONNECTIONS),
+            headers={"Accept-Encoding": "identity"},
+            mounts={
+                f"https://{host}": httpx.HTTPTransport(verify=False)
+                for host in settings.trusted_hosts
+            },
+        )
+    except (ValueError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"The proxy settings cannot be used: {error}.",
+            "Expected a proxy such as http://proxy:3128.",
+            "Correct PIP_PROXY, HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
+        ) from error
 
 
 def file_name(url: str) -> str:

@@ -11,7 +11,7 @@ import configparser
 import netrc
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -46,11 +46,14 @@ class IndexSettings:
     proxy: str | None = None
     from_uv: bool = False
 
-    def uv_arguments(self) -> list[str]:
-        """The flags that give uv the same indexes, in pip's order of preference."""
+    def uv_arguments(self, *, default_index: bool = True) -> list[str]:
+        """The flags that give uv the same indexes, in pip's order of preference.
+
+        ``default_index`` is False where requirements name another, which wins, as with pip.
+        """
         arguments: list[str] = []
         if not self.from_uv:
-            if self.index_url:
+            if self.index_url and default_index:
                 arguments += ["--default-index", self.index_url]
             for url in self.extra_index_urls:
                 arguments += ["--index", url]
@@ -71,9 +74,12 @@ class IndexSettings:
             environment["HTTPS_PROXY"] = environment["HTTP_PROXY"] = self.proxy
         return environment
 
-    def credentials(self, host: str) -> tuple[str, str] | None:
-        """User and password for ``host``: from an index URL, else from netrc, else None."""
-        urls = [self.index_url, *self.extra_index_urls, *self.find_links]
+    def credentials(self, host: str, indexes: Sequence[str] = ()) -> tuple[str, str] | None:
+        """User and password for ``host``: from an index URL, else from netrc, else None.
+
+        ``indexes`` are further index URLs, which come first.
+        """
+        urls = [*indexes, self.index_url, *self.extra_index_urls, *self.find_links]
         urls += [os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")]
         for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL"):
             urls += [word.partition("=")[2] or word for word in os.environ.get(name, "").split()]
@@ -139,8 +145,10 @@ def _configured(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             parser.read(file, encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError) as error:
             raise UsageError(
-                f"pip's configuration file {file} cannot be read: {error}", remedy="Correct it."
+                f"pip's configuration file {file} cannot be read: {' '.join(str(error).split())}",
+                remedy="Correct it.",
             ) from error
         for section in ("global", "install"):
             if parser.has_section(section):
-                yield from parser.items(section)
+                for key, value in parser.items(section):
+                    yield key.replace("_", "-"), value

@@ -2,11 +2,12 @@
 
 The format is pip's (https://pip.pypa.io/en/stable/reference/requirements-file-format/); uv reads
 the files again to resolve them. What is read here is what uv does not keep: the text, to tell
-whether a lock still fits, and ``--hash`` options.
+whether a lock still fits, ``--hash`` options, and the indexes that a file names.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,12 @@ from packaging.utils import canonicalize_name
 from bundler.errors import UsageError
 
 _NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(.+)")
+_INDEX = re.compile(
+    r"(?P<flag>-i|--index-url|--extra-index-url|-f|--find-links)[ =]?\s*(?P<place>.+)|--no-index"
+)
+_REQUIREMENT = re.compile(r"(?!-|constraint )|-e|--editable")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
 
 
@@ -25,17 +32,35 @@ _HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
 class Requirements:
     """Requirements files and loose requirements.
 
-    ``lines`` are the logical lines of all files, nested ones too, sorted, without comments;
-    ``hashes`` the allowed SHA-256 of each normalized name that has ``--hash`` options.
+    ``lines`` are the logical lines of all files, nested ones too, sorted, without comments and
+    credentials; ``hashes`` the allowed SHA-256 of each normalized name that has ``--hash`` options.
+    ``indexes`` are the lines that say where packages come from, as they stand there, but with
+    absolute paths.
     """
 
     files: tuple[Path, ...] = ()
     packages: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    indexes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.files or self.packages)
+
+    @property
+    def index_urls(self) -> tuple[str, ...]:
+        """The URLs among `indexes`, with what the environment has for ``${NAME}``."""
+        places = (_INDEX.fullmatch(line) for line in self.indexes)
+        return tuple(
+            _VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), match["place"])
+            for match in places
+            if match and "://" in (match["place"] or "")
+        )
+
+    @property
+    def replaces_index(self) -> bool:
+        """Whether a file names the index to use instead of the one that is set up."""
+        return any(line.startswith(("-i", "--index-url")) for line in self.indexes)
 
 
 def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) -> Requirements:
@@ -54,19 +79,35 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
                 "Correct it.",
             ) from error
     lines = list(packages)
+    indexes: list[str] = []
     for file in files:
         found = list(_logical_lines(file, ()))
-        if not found:
+        if not any(_REQUIREMENT.match(line) for line, _ in found):
             raise UsageError(
                 f"{file} holds no requirement.",
                 "Expected one requirement a line, such as pandas>=2.",
                 "Write what the job imports into it.",
             )
-        lines += found
-    return Requirements(tuple(files), tuple(packages), tuple(sorted(set(lines))), _hashes(lines))
+        lines += [_CREDENTIALS.sub("", line) for line, _ in found]
+        indexes += [_index_line(line, folder) for line, folder in found if _INDEX.fullmatch(line)]
+    return Requirements(
+        tuple(files),
+        tuple(packages),
+        tuple(sorted(set(lines))),
+        _hashes(lines),
+        tuple(dict.fromkeys(indexes)),
+    )
 
 
-def _logical_lines(file: Path, above: tuple[Path, ...]) -> Iterator[str]:
+def _index_line(line: str, folder: Path) -> str:
+    match = _INDEX.fullmatch(line)
+    if match and match["flag"] in ("-f", "--find-links") and (folder / match["place"]).exists():
+        return f"--find-links {(folder / match['place']).resolve()}"
+    return line
+
+
+def _logical_lines(file: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
+    """Each line, and the folder that its paths start from."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
@@ -88,22 +129,22 @@ def _logical_lines(file: Path, above: tuple[Path, ...]) -> Iterator[str]:
             continue
         nested = _NESTED.fullmatch(line)
         if nested is None:
-            yield line
+            yield line, file.parent
             continue
         inner = (file.parent / nested[1].strip("\"'")).resolve()
         if inner in above:
             raise UsageError(f"{file} includes {inner}, which includes it.", remedy="Remove one.")
         prefix = "constraint " if line.startswith(("-c", "--c")) else ""
-        for inner_line in _logical_lines(inner, (*above, file.resolve())):
-            yield f"{prefix}{inner_line}"
+        for inner_line, folder in _logical_lines(inner, (*above, file.resolve())):
+            yield f"{prefix}{inner_line}", folder
 
 
 def _hashes(lines: Sequence[str]) -> dict[str, frozenset[str]]:
     hashes: dict[str, frozenset[str]] = {}
     for line in lines:
         found = _HASH.findall(line)
-        name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+        name = re.match(r"(?:constraint )?([A-Za-z0-9][A-Za-z0-9._-]*)", line)
         if found and name:
-            key = canonicalize_name(name[0])
+            key = canonicalize_name(name[1])
             hashes[key] = hashes.get(key, frozenset()) | {digest.lower() for digest in found}
     return hashes

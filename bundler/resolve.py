@@ -91,9 +91,12 @@ def resolve(
     return make_lock(packages, pylock, wanted.question(target), now, folder)
 
 
-def uv_compile(arguments: Sequence[str | Path], folder: Path, *, offline: bool) -> Finished:
+def uv_compile(
+    arguments: Sequence[str | Path], folder: Path, *, offline: bool, default_index: bool = True
+) -> Finished:
     """Run ``uv pip compile`` in ``folder`` with this machine's index settings; a pylock on stdout.
 
+    ``default_index`` is False if the requirements name the index to use instead.
     uv would fetch the very Python it resolves for, which is not needed: that is switched off.
     """
     from uv import find_uv_bin
@@ -101,7 +104,7 @@ def uv_compile(arguments: Sequence[str | Path], folder: Path, *, offline: bool) 
     settings = index_settings()
     command = [find_uv_bin(), "pip", "compile", "--format", "pylock.toml", "--quiet"]
     command += ["--no-header", "--no-python-downloads", "--python", sys.executable]
-    command += settings.uv_arguments()
+    command += settings.uv_arguments(default_index=default_index)
     if offline:
         command.append("--offline")
     return run(
@@ -168,7 +171,8 @@ class _Solver:
         ]
         if not pins:
             return pylock
-        found = self._compile(["--universal", "--no-deps", self._file("sdists.in", pins)])
+        lines = [*self.wanted.requirements.indexes, *pins]
+        found = self._compile(["--universal", "--no-deps", self._file("sdists.in", lines)])
         published = {package.name: package.wheels for package in found.packages}
         packages = [
             replace(package, wheels=published.get(package.name) or package.wheels)
@@ -183,7 +187,12 @@ class _Solver:
 
     def _compile(self, arguments: Sequence[str | Path]) -> Pylock:
         version = ["--python-version", self.target.python_full]
-        finished = uv_compile([*version, *arguments], self.folder, offline=self.offline)
+        finished = uv_compile(
+            [*version, *arguments],
+            self.folder,
+            offline=self.offline,
+            default_index=not self.wanted.requirements.replaces_index,
+        )
         if finished.returncode != 0:
             raise _unsolvable(finished.stderr, self.target, self.wanted)
         return Pylock.from_dict(tomllib.loads(finished.stdout))
@@ -209,6 +218,8 @@ def _unsolvable(stderr: str, target: Target, wanted: Wanted) -> ResolutionError:
         remedy = (
             "Allow another version, a newer --platform, or build it from source in a container."
         )
+    elif "Git operation failed" in explanation:
+        remedy = "Check the address and the revision, and that git may read it from here."
     elif wanted.constraints and "because" in explanation.lower():
         remedy = "Loosen one of these; versions that venv.zip holds are fixed for deps.zip."
     else:

@@ -63,9 +63,11 @@ def wheels_of(
     builder: Builder = Builder(),
     without: Collection[str] = (),
     offline: bool = False,
+    indexes: Sequence[str] = (),
 ) -> list[Wheel]:
     """A wheel for each package of ``lock`` but those named in ``without``, sorted by name.
 
+    ``indexes`` are index URLs beside those that are set up, for their credentials.
     Raises FetchError, or BuildError for a source that cannot be built for ``target``.
     """
     downloads: list[Download] = []
@@ -90,9 +92,10 @@ def wheels_of(
                     created=created if isinstance(created, str) else None,
                     published=tuple(wheel_tags(package)),
                     offline=offline,
+                    indexes=indexes,
                 )
             )
-    fetched = fetch(downloads, cache, progress, offline=offline)
+    fetched = fetch(downloads, cache, progress, offline=offline, indexes=indexes)
     made = _build(sources, target, cache, progress, builder, offline=offline)
     wheels = [_named(path, built=False) for path in fetched]
     wheels += [_named(path, built=True) for path in made]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,8 +53,9 @@ def find_source(
     created: str | None,
     published: tuple[str, ...],
     offline: bool,
+    indexes: Sequence[str] = (),
 ) -> Source:
-    """Bring ``picked`` here; a path in it is relative to ``folder``.
+    """Bring ``picked`` here; a path in it is relative to ``folder``, ``indexes`` as for `fetch`.
 
     Raises FetchError if it cannot be had, UsageError if a local tree is no project.
     """
@@ -68,7 +69,8 @@ def find_source(
         tree = tree / (picked.subdirectory or "")
         digest = digest_of(f"{picked.url}@{picked.commit_id}#{picked.subdirectory}".encode())
         return Source(name, version, tree, digest, created, published)
-    path = fetch([download_of(name, picked, folder)], cache, progress, offline=offline)[0]
+    download = download_of(name, picked, folder)
+    path = fetch([download], cache, progress, offline=offline, indexes=indexes)[0]
     return Source(name, version, path, picked.hashes["sha256"], created, published)
 
 

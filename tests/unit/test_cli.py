@@ -232,7 +232,9 @@ def test_offline_works_from_the_cache_alone(index: Index, work: Path) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_build_leaves_nothing(index: Index, work: Path, sign: int) -> None:
+def test_an_interrupted_build_leaves_nothing_though_its_download_stalls(
+    index: Index, work: Path, sign: int
+) -> None:
     wheel = make_wheel(index.folder, "leaf", **{"leaf_data.txt": os.urandom(50_000).hex()})
     requirements(work, "leaf")
     # uv reads the wheel's metadata first; only our own download is held.
@@ -252,8 +254,7 @@ def test_an_interrupted_build_leaves_nothing(index: Index, work: Path, sign: int
             time.sleep(0.05)
         time.sleep(0.3)
         process.send_signal(sign)
-        release.set()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=10)
     finally:
         release.set()
         process.kill()
@@ -262,6 +263,55 @@ def test_an_interrupted_build_leaves_nothing(index: Index, work: Path, sign: int
     assert [path.name for path in work.iterdir()] == ["requirements.txt"]
     left = [path for path in (work.parent / "cache").rglob("*.whl*") if path.is_file()]
     assert left == []
+
+
+def test_no_fault_of_the_file_system_is_a_traceback(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    requirements(work, "leaf")
+    (work / "file").write_text("")
+    (work / "bundle.toml").write_text('[deps]\npackages = ["leaf"]\n')
+    for words in (
+        ["deps", "-r", "requirements.txt", "--python", PYTHON],
+        ["build", "--python", PYTHON],
+        ["venv", "--offline"],
+    ):
+        finished = bundle(work, *words, env={"BUNDLE_CACHE": str(work / "file" / "cache")})
+        assert finished.returncode == 4
+        assert finished.stderr.splitlines()[-3].startswith("error: ")
+        assert str(work / "file") in finished.stderr
+    (work / "dist" / "bundle.lock.json").mkdir(parents=True)
+    finished = bundle(work, "config", "--json")
+    assert finished.returncode == 4
+    assert "Is a directory" in json.loads(finished.stdout)["error"]["found"]
+
+
+def test_a_slimming_rule_is_checked_before_anything_is_fetched(index: Index, work: Path) -> None:
+    requirements(work, "leaf")
+    finished = deps(work, "--slim", "everything")
+    assert finished.returncode == 2
+    assert "'everything' is not a slimming rule" in finished.stderr
+    assert index.requests == []
+
+
+def test_archives_of_another_kind_are_refused(work: Path) -> None:
+    (work / "x.txt").write_text("x")
+    assert bundle(work, "data", "x.txt").returncode == 0
+    for flag in ("--venv", "--deps"):
+        finished = bundle(work, "config", flag, "data.zip")
+        assert finished.returncode == 2
+        assert "data.zip is a data archive" in finished.stderr
+    finished = bundle(work, "config", "--data", "other.zip")
+    assert finished.returncode == 2
+    assert "other.zip does not exist" in finished.stderr
+
+
+@pytest.mark.parametrize("listing", ["{}", "[]", '{"archives": [{}], "jars": []}'])
+def test_a_list_that_build_did_not_write(work: Path, listing: str) -> None:
+    (work / "dist").mkdir()
+    (work / "dist" / "bundle.lock.json").write_text(listing)
+    finished = bundle(work, "config")
+    assert finished.returncode == 2
+    assert "is not a list that `bundle build` wrote" in finished.stderr
 
 
 def test_no_space_left(index: Index, work: Path) -> None:

@@ -63,7 +63,7 @@ def test_other_bytes_never_reach_the_cache(index: Index, cache: Cache) -> None:
 def test_a_broken_transfer_is_tried_again(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.fetch.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("bundler.fetch._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder, big="x" * 100_000)
     index.cut[wheel.name] = 1
     [path] = fetch([download(index, wheel)], cache)
@@ -74,7 +74,7 @@ def test_a_broken_transfer_is_tried_again(
 def test_a_transfer_that_stays_broken(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.fetch.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("bundler.fetch._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder, big="x" * 100_000)
     index.cut[wheel.name] = 99
     with pytest.raises(FetchError, match="could not be fetched from 127"):
@@ -85,7 +85,7 @@ def test_a_transfer_that_stays_broken(
 def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.fetch.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("bundler.fetch._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder)
     index.failures[wheel.name] = [503]
     fetch([download(index, wheel)], cache)
@@ -155,6 +155,22 @@ def test_a_missing_ca_bundle_is_named(
 ) -> None:
     monkeypatch.setenv("PIP_CERT", "/nowhere/ca.pem")
     with pytest.raises(UsageError, match=r"/nowhere/ca\.pem does not exist"):
+        fetch([download(index, make_wheel(index.folder))], cache)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("PIP_CERT", __file__, "CA bundle .* cannot be used"),
+        ("PIP_PROXY", "garbage:xx", "proxy settings cannot be used"),
+        ("ALL_PROXY", "garbage:xx", "proxy settings cannot be used"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(
+    index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch, name: str, value: str, found: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=found):
         fetch([download(index, make_wheel(index.folder))], cache)
 
 

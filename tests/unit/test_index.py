@@ -70,8 +70,24 @@ def test_credentials_of_index_urls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.credentials("other.example") is None
 
 
+def test_credentials_of_requirements_come_first() -> None:
+    settings = index_settings(
+        {"PIP_CONFIG_FILE": "/dev/null", "PIP_INDEX_URL": "https://a:b@h.example/simple"}
+    )
+    assert settings.credentials("h.example") == ("a", "b")
+    assert settings.credentials("h.example", ["https://c:d@h.example/x"]) == ("c", "d")
+
+
+def test_underscores_in_the_configuration_file(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex_url = https://h.example/simple\n")
+    settings = index_settings({"PIP_CONFIG_FILE": str(config)})
+    assert settings.index_url == "https://h.example/simple"
+
+
 def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("index-url = no section\n")
-    with pytest.raises(UsageError, match=r"pip\.conf cannot be read"):
+    with pytest.raises(UsageError, match=r"pip\.conf cannot be read") as caught:
         index_settings({"PIP_CONFIG_FILE": str(config)})
+    assert len(str(caught.value).splitlines()) == 2

@@ -38,6 +38,7 @@ def test_nested_files_comments_and_continuations(tmp_path: Path) -> None:
         (None, "does not exist"),
         (b"", "holds no requirement"),
         (b"# only a comment\n\n", "holds no requirement"),
+        (b"--only-binary :all:\n", "holds no requirement"),
         ("pandas  # für alle\n".encode("latin-1"), "is not UTF-8: byte 0xfc at offset 11"),
         (b"-r missing.txt\n", r"missing\.txt, which .*requirements\.txt names, does not exist"),
         (b"-r requirements.txt\n", "includes"),
@@ -49,6 +50,28 @@ def test_bad_files(tmp_path: Path, content: bytes | None, message: str) -> None:
         path.write_bytes(content)
     with pytest.raises(UsageError, match=message):
         read_requirements([path])
+
+
+def test_indexes_are_kept_and_their_credentials_are_not_part_of_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub" / "wheels").mkdir(parents=True)
+    (tmp_path / "sub" / "more.txt").write_text("--find-links wheels\nsix\n")
+    top = tmp_path / "requirements.txt"
+    top.write_text("--extra-index-url=https://me:${TOKEN}@h.example/simple\n-r sub/more.txt\n")
+    monkeypatch.setenv("TOKEN", "s3cret")
+    read = read_requirements([top])
+    assert read.lines == (
+        "--extra-index-url=https://h.example/simple",
+        "--find-links wheels",
+        "six",
+    )
+    assert read.indexes == (
+        "--extra-index-url=https://me:${TOKEN}@h.example/simple",
+        f"--find-links {tmp_path / 'sub' / 'wheels'}",
+    )
+    assert read.index_urls == ("https://me:s3cret@h.example/simple",)
+    assert not read.replaces_index
 
 
 def test_a_folder_is_no_requirements_file(tmp_path: Path) -> None:

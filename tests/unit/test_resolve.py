@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from serving import Index, make_sdist, make_wheel
 
+from bundler.cache import Cache
 from bundler.errors import ResolutionError
 from bundler.lock import Lock, read_lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
@@ -14,6 +15,7 @@ from bundler.progress import Progress
 from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, wheel_tags
 from bundler.target import Target
+from bundler.wheels import wheels_of
 
 TARGET = Target.parse(flink="2.2.1", python="3.11")
 FITS = "cp311-cp311-manylinux2014_x86_64"
@@ -53,6 +55,26 @@ def test_a_pinned_release_is_kept_and_its_wheels_are_known(index: Index, tmp_pat
     [(package, picked)] = lock.select(TARGET)
     assert type(picked).__name__ == "PackageSdist"
     assert wheel_tags(package) == ["cp311 manylinux_2_28_x86_64"]
+
+
+def test_an_index_that_the_requirements_name(
+    index: Index, tmp_path: Path, clean_environment: pytest.MonkeyPatch
+) -> None:
+    make_sdist(index.folder, "pure", "1.0")
+    clean_environment.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    index.password = ("joe", "p@ss/w")
+    url = index.url.replace("//", "//joe:p%40ss%2Fw@")
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"--index-url {url}/simple\npure\n")
+    wanted = Wanted(read_requirements([file]))
+    lock = resolve(wanted, TARGET, tmp_path)
+    assert lock.versions == {"pure": "1.0"}
+    write_lock(lock, tmp_path / "pylock.toml")
+    assert "p%40ss" not in (tmp_path / "pylock.toml").read_text()
+    cache = Cache(tmp_path / "cache")
+    indexes = wanted.requirements.index_urls
+    [wheel] = wheels_of(lock, TARGET, cache, indexes=indexes)
+    assert wheel.built
 
 
 def test_constraints_hold(index: Index, tmp_path: Path) -> None:
