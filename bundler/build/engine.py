@@ -41,7 +41,11 @@ def engine() -> Iterator[DockerClient]:
     address = _address()
     try:
         client = docker.DockerClient(
-            base_url=address, version="auto", timeout=_SECONDS, tls=_tls(address)
+            base_url=address,
+            version="auto",
+            timeout=_SECONDS,
+            tls=_tls(address),
+            use_ssh_client=address.startswith("ssh:"),
         )
     except DockerException as error:
         raise _refused(address, error) from error

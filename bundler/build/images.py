@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -245,11 +246,9 @@ def _local_python(minor: str, machine: str) -> Interpreter:
 def _debian_base(client: DockerClient, log: Log, scratch: Path) -> str:
     from docker.errors import ImageNotFound
 
-    try:
-        client.images.get(_BASE)
-        return _BASE
-    except ImageNotFound:
-        pass
+    # By its id: podman would look for a short name in registries.
+    with contextlib.suppress(ImageNotFound):
+        return str(client.images.get(_BASE).id)
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
         raise BuildError(
             "The base of the debian image cannot be made here.",
@@ -273,7 +272,7 @@ def _debian_base(client: DockerClient, log: Log, scratch: Path) -> str:
     repository, _, tag = _BASE.partition(":")
     client.api.import_image_from_file(str(packed), repository=repository, tag=tag)
     packed.unlink()
-    return _BASE
+    return str(client.images.get(_BASE).id)
 
 
 def _tools(machine: str, scratch: Path, cache: Cache, progress: Progress) -> list[tuple[Path, str]]:
