@@ -1,9 +1,11 @@
-"""Shared libraries without what only debuggers and linkers read.
+"""Libraries and executables without what only debuggers and linkers read.
 
 The loader uses program headers and the dynamic symbols alone (gABI chapter 5), so the static
-symbol table and debug sections can go. Done on the bytes rather than with binutils' strip: the
-result is the same on every machine, any architecture can be treated on any, and what is loaded
-keeps its place in the file, which strip does not promise for libraries that patchelf has changed.
+symbol table and debug sections can go. Debug information is most of a Python that was compiled
+locally (18 of 23 MB of a libpython), and holds paths of the machine that compiled it. Done on the
+bytes rather than with binutils' strip: the result is the same on every machine, any architecture
+can be treated on any, and what is loaded keeps its place in the file, which strip does not promise
+for libraries that patchelf has changed.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _ELF64_LITTLE_ENDIAN = b"\x7fELF\x02\x01"
-_SHARED = 3
+_EXECUTABLE, _SHARED = 2, 3
 _NULL, _SYMTAB, _RELA, _NOBITS, _REL = 0, 2, 4, 8, 9
 _ALLOCATED = 2
 _DEBUG = (b".debug_", b".zdebug_", b".gdb_index", b".gnu_debuglink", b".gnu_debugaltlink")
@@ -26,14 +28,15 @@ _SECTION_OFFSET = 0x28
 _CHUNK = 1 << 20
 
 
-def strip_symbols(source: Path, out: Path) -> bool:
-    """Write the library ``source`` without symbol table and debug sections to ``out``.
+def strip(source: Path, out: Path, *, symbols: bool) -> bool:
+    """Write ``source`` without debug sections, and without ``symbols`` if so, to ``out``.
 
     Section numbers and everything that is loaded stay where they are. False, and nothing
-    written, if ``source`` is not a 64-bit little-endian shared library or has nothing to lose.
+    written, if ``source`` is not a 64-bit little-endian library or executable or has nothing to
+    lose.
     """
     with source.open("rb", buffering=0) as file:
-        plan = _plan(file.fileno())
+        plan = _plan(file.fileno(), symbols=symbols)
         if plan is None:
             return False
         with out.open("wb") as result:
@@ -57,7 +60,7 @@ class _Plan:
     patches: list[tuple[int, bytes]]
 
 
-def _plan(descriptor: int) -> _Plan | None:
+def _plan(descriptor: int, *, symbols: bool) -> _Plan | None:
     length = os.fstat(descriptor).st_size
     start = os.pread(descriptor, _HEADER.size, 0)
     if len(start) < _HEADER.size or not start.startswith(_ELF64_LITTLE_ENDIAN):
@@ -70,7 +73,7 @@ def _plan(descriptor: int) -> _Plan | None:
     segment_table = os.pread(descriptor, segment_count * _SEGMENT.size, segments_at)
     section_table = os.pread(descriptor, section_count * _SECTION.size, sections_at)
     if (
-        kind != _SHARED
+        kind not in (_EXECUTABLE, _SHARED)
         or names_index >= section_count
         or len(section_table) != section_count * _SECTION.size
         or len(segment_table) != segment_count * _SEGMENT.size
@@ -84,7 +87,8 @@ def _plan(descriptor: int) -> _Plan | None:
     if any(stop > length for _, stop in (*loaded, *inside)):
         return None
     names = os.pread(descriptor, sections[names_index][5], sections[names_index][4])
-    dropped = _dropped(sections, names, names_index, loaded)
+    debug = {i for i, section in enumerate(sections) if names.startswith(_DEBUG, section[0])}
+    dropped = _dropped(sections, debug, names_index, loaded, symbols=symbols)
     if not dropped:
         return None
 
@@ -98,7 +102,10 @@ def _plan(descriptor: int) -> _Plan | None:
         if index in dropped:
             if offset < end:
                 patches.append((offset, bytes(min(size, end - offset))))
-            sections[index] = [0] * len(section)
+            # patchelf, which may come next, wants sections that have a symbol to keep their names.
+            sections[index] = (
+                [*section[:4], position, 0, *section[6:]] if index in debug else [0] * len(section)
+            )
         elif section[1] not in (_NULL, _NOBITS) and offset >= end:
             padding = -position % max(alignment, 1)
             pieces += [bytes(padding), (offset, size)]
@@ -114,16 +121,19 @@ def _plan(descriptor: int) -> _Plan | None:
 
 
 def _dropped(
-    sections: list[list[int]], names: bytes, names_index: int, loaded: list[tuple[int, int]]
+    sections: list[list[int]],
+    debug: set[int],
+    names_index: int,
+    loaded: list[tuple[int, int]],
+    *,
+    symbols: bool,
 ) -> set[int]:
-    dropped: set[int] = set()
+    dropped = set(debug)
     for index, section in enumerate(sections):
-        if section[1] == _SYMTAB:
+        if symbols and section[1] == _SYMTAB:
             dropped.add(index)
             if section[6] != names_index:
                 dropped.add(section[6])
-        elif names.startswith(_DEBUG, section[0]):
-            dropped.add(index)
     for index, section in enumerate(sections):
         if index not in dropped and section[6] in dropped and section[6]:
             if section[1] not in (_RELA, _REL) or section[2] & _ALLOCATED:

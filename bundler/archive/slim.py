@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bundler.archive.content import blocks, crc_of, whole
-from bundler.archive.elf import strip_symbols
+from bundler.archive.elf import strip
 from bundler.archive.entry import Entry, Inline, Member, OnDisk
 from bundler.archive.read import zip_entries
 from bundler.archive.record import Row, encoded, parse_record, render_record
@@ -214,8 +214,8 @@ def _without_symbols(entries: Sequence[Entry], job: _Job) -> list[Entry]:
     return [replaced.get(entry.name, entry) for entry in entries]
 
 
-_STRIPPER = 1
-"""Part of the cache key: to be raised when `strip_symbols` would give other bytes."""
+_STRIPPER = 2
+"""Part of the cache key: to be raised when `strip` would give other bytes."""
 
 
 def _stripped(entry: Entry, cache: Cache) -> tuple[Entry, Row] | None:
@@ -260,7 +260,7 @@ def _strip(entry: Entry, folder: Path) -> None:
             for block in blocks(entry.content):
                 file.write(block)
         facts = {"archive": "", "hash": "", "size": entry.size}
-        if strip_symbols(before, after):
+        if strip(before, after, symbols=True):
             size = after.stat().st_size
             archive = write_archive(
                 [Entry("library.so", entry.mode, OnDisk(after, size))], temporary / "library.zip"

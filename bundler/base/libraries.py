@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bundler.base.debuginfo import without_debug
+from bundler.archive.elf import strip
 from bundler.errors import BuildError, VerificationError
 from bundler.process import run
 from bundler.verify.elf import MAGIC, ElfInfo, read_elf, read_elf_file
@@ -186,8 +186,6 @@ def _closure(
 def _relocated(
     name: str, path: Path, info: ElfInfo, inside: Mapping[str, str], staging: Path
 ) -> Path:
-    data = path.read_bytes()
-    changed = without_debug(data)
     here = PurePosixPath(name).parent
     folders = sorted(
         {
@@ -197,11 +195,12 @@ def _relocated(
         }
     )
     runpath = tuple("$ORIGIN" if folder == "." else f"$ORIGIN/{folder}" for folder in folders)
-    if runpath == info.runpath and changed is data:
-        return path
     copy = staging / name
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(changed)
+    if not strip(path, copy, symbols=False):
+        if runpath == info.runpath:
+            return path
+        shutil.copyfile(path, copy)
     copy.chmod(0o755)
     if runpath != info.runpath:
         change = ["--set-rpath", ":".join(runpath)] if runpath else ["--remove-rpath"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bundler.cache import Cache
     from bundler.progress import Progress
 
-RECIPE = "1"
+RECIPE = "2"
 """Part of every key: to be raised when the same Python would give other bytes than before."""
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import stat
 import subprocess
 import sys
@@ -17,14 +16,6 @@ from bundler.errors import VerificationError
 from bundler.verify.elf import GlibcNeed, elf_entries, glibc_needed, read_elf, read_elf_file
 
 INTERPRETER = Path(sys.executable).resolve()
-
-
-@pytest.fixture
-def cc() -> str:
-    found = shutil.which("cc") or shutil.which("gcc")
-    if found is None:
-        pytest.skip("no C compiler")
-    return found
 
 
 def file_entry(name: str, data: bytes) -> Entry:

@@ -11,7 +11,7 @@ import pytest
 from making_wheels import hash_of, shared_library, wheel
 
 from bundler.archive.content import whole
-from bundler.archive.elf import strip_symbols
+from bundler.archive.elf import strip
 from bundler.archive.entry import Entry
 from bundler.archive.merge import merge
 from bundler.archive.slim import DEFAULT_RULES, RULES, STRONG_RULES, slim
@@ -188,7 +188,7 @@ def test_a_real_library_still_loads_without_its_symbols(tmp_path: Path) -> None:
     subprocess.run(
         [compiler, "-g", "-shared", "-fPIC", f"-I{include}", source, "-o", built], check=True
     )
-    assert strip_symbols(built, out)
+    assert strip(built, out, symbols=True)
     assert out.stat().st_size < built.stat().st_size
     assert read_elf_file(out) == read_elf_file(built)
     import importlib.util
@@ -202,5 +202,5 @@ def test_a_real_library_still_loads_without_its_symbols(tmp_path: Path) -> None:
 def test_what_is_no_library_is_left_alone(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file.so"
     path.write_bytes(data)
-    assert not strip_symbols(path, tmp_path / "out.so")
+    assert not strip(path, tmp_path / "out.so", symbols=True)
     assert not (tmp_path / "out.so").exists()
