@@ -186,9 +186,8 @@ def _keys_for(parallelism: int) -> Tuple[str, ...]:
 def _ticks(t_env: Any, table: str, keys: Tuple[str, ...]) -> KeyedStream:
     """Each of ``keys`` once a second, keyed by itself, without Python.
 
-    ``DataStream.key_by`` would put a Python operator into a task of its own, and two tasks with
-    Python in one slot, cancelled at once, can take the TaskManager with them ("Reference count must
-    not be negative" of Beam's DefaultJobBundleFactory, seen on 2.2.1).
+    ``DataStream.key_by`` would put two Python operators into a task of their own, before the one
+    that matters.
     """
     # Depends on a column: a constant array would become a join, which keeps every tick in state.
     listed = ", ".join("CASE WHEN tick IS NULL THEN '' ELSE '{}' END".format(key) for key in keys)
