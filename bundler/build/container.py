@@ -293,7 +293,12 @@ def _collect(path: Path, files: dict[str, str]) -> None:
         raise UsageError(
             f"{path} cannot be read: {error}", "Expected a requirements file.", "Correct the path."
         ) from error
-    files[place] = text
+    files[place] = ""
+    lines = []
     for line in text.splitlines():
         if nested := _NESTED.match(line):
-            _collect((path.parent / nested[1].strip("\"'")).resolve(), files)
+            other = (path.parent / nested[1].strip("\"'")).resolve()
+            _collect(other, files)
+            line = line[: nested.start(1)] + _inside(other) + line[nested.end(1) :]
+        lines.append(f"{line}\n")
+    files[place] = "".join(lines)

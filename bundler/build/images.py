@@ -270,9 +270,12 @@ def _debian_base(client: DockerClient, log: Log, scratch: Path) -> str:
             raise log.failed(f"{command[0]} failed.", "Expected Debian's mirror to answer.")
     shutil.rmtree(tree)
     repository, _, tag = _BASE.partition(":")
-    client.api.import_image_from_file(str(packed), repository=repository, tag=tag)
+    said = client.api.import_image_from_file(str(packed), repository=repository, tag=tag)
     packed.unlink()
-    return str(client.images.get(_BASE).id)
+    # podman does not take the tag from the import.
+    image = client.images.get(re.findall(r"sha256:[0-9a-f]{64}", str(said))[-1])
+    image.tag(repository, tag)
+    return str(image.id)
 
 
 def _tools(machine: str, scratch: Path, cache: Cache, progress: Progress) -> list[tuple[Path, str]]:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ import pytest
 from compiled import c_source
 from docker_engine import PLATFORM, containers, debian_image, need_engine
 
-from bundler.build.container import ContainerOptions, build_in_container, resolve_in_container
+from bundler.build.container import ContainerOptions, build_in_container
+from bundler.build.locking import resolve_for_interpreter
 from bundler.cache import Cache
 from bundler.errors import BuildError, VerificationError
 from bundler.progress import Progress, Task
+from bundler.requirements import read_requirements
+from bundler.resolve import Wanted
 from bundler.target import Target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
@@ -297,13 +301,41 @@ def test_index_settings_credentials_and_certificates_reach_the_build(
 
 
 @pytest.mark.network
-def test_resolving_with_the_targets_own_python(image: str, cache: Cache, tmp_path: Path) -> None:
-    (tmp_path / "more.txt").write_text("six<1.17\n")
-    wanted = tmp_path / "requirements.in"
-    wanted.write_text("-r more.txt\ncrcmod\n")
-    pinned = resolve_in_container([wanted], TARGET, cache, options=ContainerOptions(image))
-    assert "crcmod==1.7 \\\n    --hash=sha256:" in pinned
-    assert "six==1.16.0 \\\n" in pinned
+def test_metadata_that_only_the_targets_python_tells(
+    image: str, cache: Cache, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An sdist that names its dependency only to the interpreter in the image."""
+    source = c_source(tmp_path / "unpacked", "dynamic")
+    shutil.unpack_archive(source.path, tmp_path / "unpacked", filter="data")
+    tree = tmp_path / "unpacked" / "dynamic-1.0"
+    project = tree / "pyproject.toml"
+    project.write_text(
+        project.read_text().replace(
+            'version = "1.0"', 'version = "1.0"\ndynamic = ["dependencies"]'
+        )
+    )
+    (tree / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: dynamic\nVersion: 1.0\n")
+    backend = tree / "backend.py"
+    backend.write_text(
+        backend.read_text()
+        + "\nif not os.path.exists('/opt/python'): raise SystemExit('only in the image')\n"
+        + "with open('PKG-INFO', 'a') as info: info.write('Requires-Dist: six==1.16.0\\n')\n"
+    )
+    with serve(tmp_path / "index") as index:
+        with tarfile.open(index.folder / "dynamic-1.0.tar.gz", "w:gz") as packed:
+            packed.add(tree, "dynamic-1.0")
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{index.url}/simple/")
+        monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
+        (tmp_path / "more.txt").write_text("crcmod<2\n")
+        wanted = tmp_path / "requirements.in"
+        wanted.write_text("-r more.txt\ndynamic\n")
+        options = ContainerOptions(image, network="host")
+        question = Wanted(read_requirements([wanted]), constraints=("crcmod==1.7",))
+        lock = resolve_for_interpreter(question, TARGET, tmp_path, cache, options=options)
+    assert lock.versions == {"crcmod": "1.7", "dynamic": "1.0", "six": "1.16.0"}
+    assert lock.differences(question.question(TARGET)) == []
+    picked = {str(package.name): file for package, file in lock.select(TARGET)}
+    assert picked["six"].hashes["sha256"]  # type: ignore[union-attr]
 
 
 @pytest.mark.network
