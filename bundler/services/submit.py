@@ -19,6 +19,10 @@ from typing import Any
 
 from packaging.version import Version
 
+from bundler.archive.entry import Entry, text_entry
+from bundler.archive.merge import merge
+from bundler.archive.read import tree_entries
+from bundler.archive.writer import write_archive
 from bundler.cache import Cache
 from bundler.errors import JobError, UsageError
 from bundler.flink.distribution import flink_distribution
@@ -247,7 +251,10 @@ def _archives(bundle: JobBundle) -> dict[str, Path]:
 
 
 def write_code(bundle: JobBundle, place: Path) -> str:
-    """Put the job's own Python files into a zip; returns the name of the module to run."""
+    """Put the job's own Python files into a zip; returns the name of the module to run.
+
+    Raises UsageError if one is missing or there is no job, BuildError if two have one name.
+    """
     files = [path for path in bundle.files if path.suffix != ".zip"]
     if bundle.script is not None:
         files.append(bundle.script)
@@ -266,19 +273,19 @@ def write_code(bundle: JobBundle, place: Path) -> str:
             "Expected a script or a module.",
             "Set job.script or job.module in bundle.toml, or give --script.",
         )
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
-        if not _has_pythonpath(bundle):
-            archive.writestr("sitecustomize.py", _EXTEND_PATH.format(_on_path(bundle)))
-        for path in dict.fromkeys(file.absolute() for file in files):
-            if not path.exists():
-                raise UsageError(
-                    f"{path} does not exist.",
-                    "Expected the job's script, or a Python file or package that it imports.",
-                    "Correct job.script or job.files.",
-                )
-            for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
-                if file.is_file() and "__pycache__" not in file.parts:
-                    archive.write(file, file.relative_to(path.parent).as_posix())
+    groups: list[list[Entry]] = []
+    if not _has_pythonpath(bundle):
+        code = _EXTEND_PATH.format(_on_path(bundle))
+        groups.append([text_entry("sitecustomize.py", code, owner="flink-bundler")])
+    for path in dict.fromkeys(file.absolute() for file in files):
+        if not path.exists():
+            raise UsageError(
+                f"{path} does not exist.",
+                "Expected the job's script, or a Python file or package that it imports.",
+                "Correct job.script or job.files.",
+            )
+        groups.append(tree_entries(path, path.name, str(path)))
+    write_archive([entry for entry in merge(groups) if "__pycache__/" not in entry.name], place)
     return module
 
 
@@ -291,7 +298,7 @@ def write_program(python_jar: Path, bundle: JobBundle, folder: Path) -> Path:
     if not bundle.jars:
         return python_jar
     program = folder / "job-program.jar"
-    with zipfile.ZipFile(program, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(program, "w", strict_timestamps=False) as archive:
         archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n\n")
         for path in (python_jar, *(jar.path for jar in bundle.jars)):
             archive.write(path, f"lib/{path.name}")

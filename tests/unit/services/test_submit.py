@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.errors import UsageError
+from bundler.errors import BuildError, UsageError
 from bundler.jars import jar_list
 from bundler.services.model import JobBundle
 from bundler.services.submit import rest_configuration, write_code, write_program
@@ -81,6 +82,7 @@ def test_the_code_holds_the_script_the_modules_and_the_packages(tmp_path):
     (package / "__pycache__").mkdir(parents=True)
     for name in ("job.py", "one.py", "helpers/__init__.py", "helpers/__pycache__/x.pyc"):
         (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (0, 0))
     bundle = JobBundle(
         TARGET, "python3", script=tmp_path / "job.py", files=(tmp_path / "one.py", package)
     )
@@ -89,8 +91,19 @@ def test_the_code_holds_the_script_the_modules_and_the_packages(tmp_path):
 
     assert module == "job"
     with zipfile.ZipFile(tmp_path / "code.zip") as archive:
-        assert archive.namelist() == ["one.py", "helpers/__init__.py", "job.py"]
+        assert archive.namelist() == ["helpers/__init__.py", "job.py", "one.py"]
         assert archive.read("job.py") == b"job.py"
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "job.py").write_text(folder)
+    bundle = JobBundle(
+        TARGET, "python3", script=tmp_path / "a" / "job.py", files=(tmp_path / "b" / "job.py",)
+    )
+    with pytest.raises(BuildError, match=r"a/job\.py both have job\.py"):
+        write_code(bundle, tmp_path / "code.zip")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +124,7 @@ def test_jars_ride_in_the_lib_of_the_program(tmp_path):
     for path in (python, own):
         with zipfile.ZipFile(path, "w") as jar:
             jar.writestr("META-INF/MANIFEST.MF", "")
+        os.utime(path, (0, 0))
     bundle = JobBundle(TARGET, "python3", jars=jar_list([own]))
 
     program = write_program(python, bundle, tmp_path)
