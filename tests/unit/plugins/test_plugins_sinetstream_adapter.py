@@ -85,7 +85,8 @@ class QueueAsyncReader(PluginAsyncMessageReader):
 
     def open(self):
         self.running = True
-        threading.Thread(target=self.loop, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
 
     def loop(self):
         while self.running:
@@ -96,7 +97,10 @@ class QueueAsyncReader(PluginAsyncMessageReader):
             self.on_message(value, self.topic, value)
 
     def close(self):
+        # A reader that is left waiting would take the next test's message.
         self.running = False
+        if threading.current_thread() is not self.thread:
+            self.thread.join(5)
 
 
 @pytest.fixture(autouse=True)
