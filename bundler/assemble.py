@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
     wanted = _venv_wanted(shop, table, base)
     lock = shop.lock(VENV_LOCK, wanted)
     wheels = shop.wheels(lock, wanted, without=[name for name, _ in base.distributions])
-    return pack_venv(
+    packed = pack_venv(
         base,
         wheels,
         shop.target,
@@ -117,16 +117,25 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
         cache=shop.cache,
         progress=shop.progress,
     )
+    return replace(packed, unversioned=lock.unversioned)
 
 
-def make_deps(shop: Workshop, out: Path, pins: Mapping[str, str]) -> Packed:
+def make_deps(
+    shop: Workshop,
+    out: Path,
+    pins: Mapping[str, str],
+    unversioned: frozenset[str] = frozenset(),
+) -> Packed:
     """Build deps.zip at ``out``; ``pins`` are the versions that venv.zip has and it leaves out.
+
+    Those ``unversioned`` are no constraint: `make_locks` does not know them.
 
     Raises any BundlerError of the stages.
     """
     table = shop.project.tables.deps or DepsTable()
     rules = _rules(table.slim, keep_jars=False)
-    wanted = _deps_wanted(shop, table, pins)
+    fixed = {name: version for name, version in pins.items() if name not in unversioned}
+    wanted = _deps_wanted(shop, table, fixed)
     lock = shop.lock(DEPS_LOCK, wanted)
     wheels = shop.wheels(lock, wanted, without=pins)
     return pack_deps(
@@ -220,7 +229,8 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
             if tables.deps is None or tables.deps.exclude_venv:
                 pins = dict(packed[0].packages)
         if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
-            packed.append(make_deps(shop, folder / "deps.zip", pins))
+            unversioned = packed[0].unversioned if pins else frozenset()
+            packed.append(make_deps(shop, folder / "deps.zip", pins, unversioned))
         for name, data in tables.data.items():
             paths = shop.project.paths(data.paths)
             packed.append(pack_data(paths, folder / f"{name}.zip", progress=shop.progress))

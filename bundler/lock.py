@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,21 @@ class Lock:
             for package in self.pylock.packages
             if package.version is not None
         }
+
+    @property
+    def unversioned(self) -> frozenset[str]:
+        """The packages, by normalized name, whose version only their build tells: source trees."""
+        return frozenset(
+            str(package.name) for package in self.pylock.packages if package.version is None
+        )
+
+    def undated(self) -> Lock:
+        """The same without the time it was made, for a lock that is used once and not kept.
+
+        What is built for it is then not bound to that moment, and found in the cache next time.
+        """
+        table = {key: value for key, value in self.table.items() if key != "created"}
+        return Lock(replace(self.pylock, tool={"bundle": table}), self.folder)
 
     def select(self, target: Target) -> Iterator[tuple[Package, Source]]:
         """Each package of the lock with the file or source that ``target`` takes.

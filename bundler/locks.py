@@ -43,7 +43,7 @@ def fitting_lock(
         if not reasons:
             return lock
         progress.note(f"{path.name} is for other requirements ({_some(reasons)}): resolving anew")
-    return resolve(wanted, target, path.parent, progress, offline=offline)
+    return resolve(wanted, target, path.parent, progress, offline=offline).undated()
 
 
 def _some(reasons: list[str]) -> str:

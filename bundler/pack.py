@@ -15,6 +15,7 @@ from bundler.archive.wheel import Layout, prefix_layout, target_layout, wheel_en
 from bundler.archive.writer import Archive, write_archive
 from bundler.base import Base
 from bundler.cache import Cache
+from bundler.errors import UsageError
 from bundler.progress import SILENT, Progress
 from bundler.target import Target
 from bundler.wheels import Wheel
@@ -26,6 +27,8 @@ PREFIX = "venv"
 class Packed:
     """One archive of a build: its ``kind`` (venv, deps, data), the distributions in it by
     normalized name, and the ``seconds`` that writing took.
+
+    ``unversioned`` are those of the distributions whose version the lock does not say.
     """
 
     kind: str
@@ -33,6 +36,7 @@ class Packed:
     seconds: float
     packages: Mapping[str, str] = field(default_factory=dict)
     executable: str | None = None
+    unversioned: frozenset[str] = frozenset()
 
 
 def executable_in(archive_name: str, base_executable: str) -> str:
@@ -95,9 +99,17 @@ def pack_deps(
 def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) -> Packed:
     """A data archive: each file or folder of ``paths`` at its root, under its own name.
 
-    Raises UsageError if a path does not exist, BuildError if two different ones have one name.
+    Raises UsageError if a path does not exist or holds ``out``, BuildError if two different ones
+    have one name.
     """
     started = time.monotonic()
+    for path in paths:
+        if out.resolve().is_relative_to(path.resolve()):
+            raise UsageError(
+                f"{out} lies in {path}, which it is made of.",
+                "The next archive would hold this one.",
+                "Choose another place for it, or name the files and folders one by one.",
+            )
     groups = [tree_entries(path, path.resolve().name, str(path)) for path in paths]
     archive = write_archive(merge(groups), out, manifest={"kind": "data"}, progress=progress)
     return Packed("data", archive, time.monotonic() - started)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 from serving import Index, make_sdist, make_wheel
 
+from bundler.assemble import Workshop, make_deps, make_locks
 from bundler.cache import Cache
 from bundler.errors import ResolutionError
 from bundler.lock import Lock, read_lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
 from bundler.progress import Progress
+from bundler.project import find_project
 from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, wheel_tags
 from bundler.target import Target
@@ -169,3 +172,36 @@ def test_a_lock_survives_writing(index: Index, tmp_path: Path) -> None:
     path.write_text("lock-version = '1.0'\n")
     with pytest.raises(Exception, match=r"pylock\.deps\.toml is not a valid lock"):
         read_lock(path)
+
+
+def test_a_lock_that_is_not_kept_has_no_date(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf")
+    wanted = Wanted(read_requirements([], ["leaf"]))
+    passing = fitting_lock(tmp_path / "pylock.toml", wanted, TARGET, offline=False)
+    kept = kept_lock(tmp_path / "pylock.toml", wanted, TARGET, offline=False)
+    assert "created" in kept.table
+    assert "created" not in passing.table
+    assert passing.differences(wanted.question(TARGET)) == []
+
+
+def test_a_tree_whose_version_only_its_build_tells_is_no_constraint(
+    index: Index, tmp_path: Path
+) -> None:
+    make_wheel(index.folder, "leaf")
+    with tarfile.open(make_sdist(tmp_path, "tree", "1.0")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    pyproject = tmp_path / "tree-1.0" / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('version = "1.0"', 'dynamic = ["version"]'))
+    (tmp_path / "requirements.txt").write_text("./tree-1.0\n")
+    wanted = Wanted(read_requirements([tmp_path / "requirements.txt"]))
+    assert resolve(wanted, TARGET, tmp_path).unversioned == {"tree"}
+
+    (tmp_path / "bundle.toml").write_text(
+        '[target]\nflink = "2.2.1"\npython = "3.11"\n[deps]\npackages = ["leaf"]\n'
+    )
+    shop = Workshop(find_project(tmp_path), Cache(tmp_path / "cache"), keep_locks=True)
+    make_locks(shop)
+    pins = {"tree": "1.0"}
+    make_deps(shop, tmp_path / "deps.zip", pins, frozenset(pins))
+    with pytest.raises(ResolutionError, match=r"tree==1\.0 is new"):
+        make_deps(shop, tmp_path / "deps.zip", pins)
