@@ -144,7 +144,9 @@ def run(
     job: JobBundle,
     port: Annotated[
         int | None,
-        typer.Option(help="Port of the local Flink's REST API; default: a free one."),
+        typer.Option(
+            min=1, max=65535, help="Port of the local Flink's REST API; default: a free one."
+        ),
     ] = None,
     timeout: Timeout = None,
     logs: Annotated[

@@ -189,6 +189,7 @@ def test_bad_requirements_change_nothing(
         (["deps"], 2, "There is no requirement"),
         (["build"], 2, "holds no bundle.toml"),
         (["run"], 2, "holds no bundle.lock.json"),
+        (["run", "--port", "99999"], 2, "65535"),
         (["data", "nowhere"], 2, "nowhere does not exist"),
         (["jars", "nowhere.jar"], 2, "nowhere.jar"),
         (["submit"], 2, "--master"),
@@ -385,6 +386,19 @@ def test_data(work: Path) -> None:
     finished = bundle(work, "data", "models", "one.bin", "-o", "data.zip")
     assert finished.returncode == 0, finished.stderr
     assert names(work / "data.zip") == ["bundle-manifest.json", "models/größe.txt", "one.bin"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "out"), [(["."], "data.zip"), (["models"], "models/x/data.zip"), (["a"], "a")]
+)
+def test_a_data_archive_does_not_hold_itself(work: Path, paths: list[str], out: str) -> None:
+    (work / "models").mkdir()
+    (work / "a").write_text("kept")
+    finished = bundle(work, "data", *paths, "-o", out)
+    assert finished.returncode == 2
+    assert "which it is made of" in finished.stderr
+    assert sorted(path.name for path in work.iterdir()) == ["a", "models"]
+    assert (work / "a").read_text() == "kept"
 
 
 def test_init_begins_a_project_once(work: Path) -> None:
