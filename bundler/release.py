@@ -30,24 +30,34 @@ def fetch_release(
     """
     kept = cache.path("releases", digest_of(f"{name}=={version}".encode()), "pylock.toml")
     if kept.is_file():
-        text = kept.read_text(encoding="utf-8")
-    else:
-        with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
-            wanted = Path(scratch, "release.in")
-            wanted.write_text(f"{name}=={version}\n", encoding="utf-8")
-            finished = uv_compile(["--no-deps", wanted], Path(scratch), offline=offline)
-        if finished.returncode != 0:
-            raise FetchError(
-                f"{name} {version} cannot be had: {' '.join(finished.stderr.split())}",
-                "The index that pip or uv is set up for should have it.",
-                "Check PIP_INDEX_URL, HTTPS_PROXY and the network.",
-            )
-        text = finished.stdout
-        with whole_file(kept) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    [(package, source)] = Pylock.from_dict(tomllib.loads(text)).select()
+        try:
+            return _fetched(kept.read_text(encoding="utf-8"), cache, progress, offline=offline)
+        except FetchError:
+            # The file may have gone, or the index be another now.
+            if offline:
+                raise
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        wanted = Path(scratch, "release.in")
+        wanted.write_text(f"{name}=={version}\n", encoding="utf-8")
+        finished = uv_compile(["--no-deps", wanted], Path(scratch), offline=offline)
+    if finished.returncode != 0:
+        raise FetchError(
+            f"{name} {version} cannot be had: {' '.join(finished.stderr.split())}",
+            "The index that pip or uv is set up for should have it.",
+            "Check PIP_INDEX_URL, HTTPS_PROXY and the network.",
+        )
+    with whole_file(kept) as temporary:
+        temporary.write_text(finished.stdout, encoding="utf-8")
+    return _fetched(finished.stdout, cache, progress, offline=offline)
+
+
+def _fetched(pylock: str, cache: Cache, progress: Progress, *, offline: bool) -> Path:
+    [(package, source)] = Pylock.from_dict(tomllib.loads(pylock)).select()
     if not isinstance(source, PackageWheel | PackageSdist) or not source.url:
-        raise FetchError(f"{name} {version} is no file on the index.", remedy="Check find-links.")
+        raise FetchError(
+            f"{package.name} {package.version} is no file on the index.",
+            remedy="Check find-links.",
+        )
     item = Download(
         str(package.name), source.filename, source.url, source.hashes["sha256"], source.size
     )

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from serving import Index, make_wheel, serve
+
+from bundler.cache import Cache
+from bundler.errors import FetchError
+from bundler.release import fetch_release
+
+
+def test_a_release_moves_with_the_index(
+    index: Index, tmp_path: Path, clean_environment: pytest.MonkeyPatch
+) -> None:
+    clean_environment.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
+    cache = Cache(tmp_path / "cache")
+    wheel = make_wheel(index.folder, "tool")
+    found = fetch_release("tool", "1.0", cache)
+    asked = len(index.requests)
+    assert fetch_release("tool", "1.0", cache, offline=True) == found
+    assert len(index.requests) == asked
+
+    shutil.rmtree(cache.root / "wheels")
+    with serve(tmp_path / "other") as other:
+        wheel.rename(other.folder / wheel.name)
+        clean_environment.setenv("PIP_INDEX_URL", f"{other.url}/simple")
+        with pytest.raises(FetchError, match="not in the cache"):
+            fetch_release("tool", "1.0", cache, offline=True)
+        assert fetch_release("tool", "1.0", cache) == found
+    with pytest.raises(FetchError, match=r"tool 2\.0 cannot be had"):
+        fetch_release("tool", "2.0", cache)
