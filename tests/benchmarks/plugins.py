@@ -24,7 +24,7 @@ from bundler.flink.java import find_java
 from bundler.target import Target
 from tests.benchmarks.harness import BUNDLE, ROOT, Measured, Table
 
-JOB = Path(__file__).with_name("plugins_job.py")
+JOB = Path(__file__).parent / "jobs" / "plugins_job.py"
 FLINK = "2.2.1"
 VARIANTS = (
     "native:process",

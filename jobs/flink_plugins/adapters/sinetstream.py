@@ -133,16 +133,21 @@ class _KafkaPositions:
     has its position. The group's own committed offsets only say where a job without state starts.
     """
 
-    def __init__(self, consumer: Any, topics: List[str], ctx: Context) -> None:
+    def __init__(
+        self, consumer: Any, topics: List[str], ctx: Context, closing: threading.Event
+    ) -> None:
         from kafka import TopicPartition
 
         self._state = ctx.state
         mine = []
         for topic in topics:
-            partitions = consumer.partitions_for_topic(topic) or ()
+            partitions = consumer.partitions_for_topic(topic)
+            while not partitions and not closing.wait(1.0):  # a topic that is not there yet
+                consumer.topics()
+                partitions = consumer.partitions_for_topic(topic)
             mine.extend(
                 TopicPartition(topic, partition)
-                for partition in sorted(partitions)
+                for partition in sorted(partitions or ())
                 if partition % ctx.get_parallelism() == ctx.get_instance_id()
             )
         consumer.unsubscribe()
@@ -211,7 +216,7 @@ class SinetStreamSource(Source):
             positions = None
             if kafka_params is not None:
                 topics = reader.topics if isinstance(reader.topics, list) else [reader.topics]
-                positions = _KafkaPositions(reader._plugin._client, topics, ctx)
+                positions = _KafkaPositions(reader._plugin._client, topics, ctx, self._closing)
                 if positions.empty:
                     self._closing.wait()
             while not self._closing.is_set():
