@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from packaging.pylock import PackageArchive, PackageSdist, PackageWheel
+
 from bundler.cache import Cache
 from bundler.errors import FetchError, UsageError
 from bundler.files import sha256_of, whole_file
@@ -274,6 +276,15 @@ def _client(settings: IndexSettings) -> httpx.Client:
             "Expected a proxy such as http://proxy:3128.",
             "Correct PIP_PROXY, HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
         ) from error
+
+
+def download_of(
+    name: str, file: PackageWheel | PackageSdist | PackageArchive, folder: Path
+) -> Download:
+    """The download of a locked file of the package ``name``; a path in it is from ``folder``."""
+    url = file.url or (folder / (file.path or "")).resolve().as_uri()
+    called = file_name(url) if isinstance(file, PackageArchive) else file.filename
+    return Download(name, called, url, file.hashes["sha256"], file.size)
 
 
 def file_name(url: str) -> str:

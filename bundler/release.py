@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-from packaging.pylock import PackageSdist, PackageWheel, Pylock
+from packaging.pylock import PackageSdist, PackageWheel
 
 from bundler.cache import Cache
 from bundler.errors import FetchError
-from bundler.fetch import Download, digest_of, fetch
+from bundler.fetch import digest_of, download_of, fetch
 from bundler.files import whole_file
+from bundler.lock import read_lock
 from bundler.progress import SILENT, Progress
 from bundler.resolve import uv_compile
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def fetch_release(
@@ -31,15 +26,16 @@ def fetch_release(
     kept = cache.path("releases", digest_of(f"{name}=={version}".encode()), "pylock.toml")
     if kept.is_file():
         try:
-            return _fetched(kept.read_text(encoding="utf-8"), cache, progress, offline=offline)
+            return _fetched(kept, cache, progress, offline=offline)
         except FetchError:
             # The file may have gone, or the index be another now.
             if offline:
                 raise
+    kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         wanted = Path(scratch, "release.in")
         wanted.write_text(f"{name}=={version}\n", encoding="utf-8")
-        finished = uv_compile(["--no-deps", wanted], Path(scratch), offline=offline)
+        finished = uv_compile(["--no-deps", wanted], kept.parent, offline=offline)
     if finished.returncode != 0:
         raise FetchError(
             f"{name} {version} cannot be had: {' '.join(finished.stderr.split())}",
@@ -48,17 +44,11 @@ def fetch_release(
         )
     with whole_file(kept) as temporary:
         temporary.write_text(finished.stdout, encoding="utf-8")
-    return _fetched(finished.stdout, cache, progress, offline=offline)
+    return _fetched(kept, cache, progress, offline=offline)
 
 
-def _fetched(pylock: str, cache: Cache, progress: Progress, *, offline: bool) -> Path:
-    [(package, source)] = Pylock.from_dict(tomllib.loads(pylock)).select()
-    if not isinstance(source, PackageWheel | PackageSdist) or not source.url:
-        raise FetchError(
-            f"{package.name} {package.version} is no file on the index.",
-            remedy="Check find-links.",
-        )
-    item = Download(
-        str(package.name), source.filename, source.url, source.hashes["sha256"], source.size
-    )
+def _fetched(kept: Path, cache: Cache, progress: Progress, *, offline: bool) -> Path:
+    [(package, source)] = read_lock(kept).pylock.select()
+    assert isinstance(source, PackageWheel | PackageSdist)
+    item = download_of(str(package.name), source, kept.parent)
     return fetch([item], cache, progress, offline=offline)[0]

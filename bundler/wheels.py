@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.pylock import Package, PackageArchive, PackageWheel
+from packaging.pylock import PackageArchive, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from bundler.build.local import TargetNeededError, build_locally
-from bundler.build.source import Source, download_of, find_source
+from bundler.build.source import Source, find_source
 from bundler.cache import Cache
 from bundler.errors import BuildError, UsageError
-from bundler.fetch import Download, fetch
+from bundler.fetch import Download, download_of, fetch
 from bundler.lock import Lock
 from bundler.progress import SILENT, Progress
 from bundler.resolve import wheel_tags
@@ -77,9 +77,9 @@ def wheels_of(
         name = str(package.name)
         if name in without:
             continue
-        if isinstance(picked, PackageWheel):
-            downloads.append(_wheel_download(package, picked, lock.folder))
-        elif isinstance(picked, PackageArchive) and _is_wheel(picked):
+        if isinstance(picked, PackageWheel) or (
+            isinstance(picked, PackageArchive) and _is_wheel(picked)
+        ):
             downloads.append(download_of(name, picked, lock.folder))
         else:
             sources.append(
@@ -100,11 +100,6 @@ def wheels_of(
     wheels = [_named(path, built=False) for path in fetched]
     wheels += [_named(path, built=True) for path in made]
     return sorted(wheels, key=lambda wheel: wheel.name)
-
-
-def _wheel_download(package: Package, wheel: PackageWheel, folder: Path) -> Download:
-    url = wheel.url or (folder / (wheel.path or "")).resolve().as_uri()
-    return Download(str(package.name), wheel.filename, url, wheel.hashes["sha256"], wheel.size)
 
 
 def _is_wheel(archive: PackageArchive) -> bool:

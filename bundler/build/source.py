@@ -12,7 +12,7 @@ from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageS
 
 from bundler.cache import Cache
 from bundler.errors import FetchError, UsageError
-from bundler.fetch import Download, digest_of, fetch
+from bundler.fetch import digest_of, download_of, fetch
 from bundler.files import sha256_of, whole_folder
 from bundler.process import run
 from bundler.progress import Progress
@@ -72,13 +72,6 @@ def find_source(
     download = download_of(name, picked, folder)
     path = fetch([download], cache, progress, offline=offline, indexes=indexes)[0]
     return Source(name, version, path, picked.hashes["sha256"], created, published)
-
-
-def download_of(name: str, file: PackageSdist | PackageArchive, folder: Path) -> Download:
-    """The download of a locked file, which may lie beside the lock."""
-    url = file.url or (folder / (file.path or "")).resolve().as_uri()
-    file_name = file.filename if isinstance(file, PackageSdist) else url.rpartition("/")[2]
-    return Download(name, file_name, url, file.hashes["sha256"], file.size)
 
 
 def tree_digest(tree: Path) -> str:

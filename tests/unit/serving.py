@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 
 def make_wheel(
@@ -150,7 +151,7 @@ def serve(folder: Path) -> Iterator[Index]:
             if self.command == "GET":
                 index.requests.append(self.path)
             kind, _, name = self.path.strip("/").partition("/")
-            name = name.strip("/")
+            name = unquote(name.strip("/"))
             if index.password and not self._allowed(*index.password):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')

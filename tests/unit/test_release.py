@@ -30,5 +30,9 @@ def test_a_release_moves_with_the_index(
         with pytest.raises(FetchError, match="not in the cache"):
             fetch_release("tool", "1.0", cache, offline=True)
         assert fetch_release("tool", "1.0", cache) == found
+    clean_environment.setenv("PIP_FIND_LINKS", str(tmp_path / "other"))
+    clean_environment.setenv("PIP_NO_INDEX", "1")
+    shutil.rmtree(cache.root)
+    assert fetch_release("tool", "1.0", cache) == found
     with pytest.raises(FetchError, match=r"tool 2\.0 cannot be had"):
         fetch_release("tool", "2.0", cache)

@@ -174,6 +174,14 @@ def test_a_lock_survives_writing(index: Index, tmp_path: Path) -> None:
         read_lock(path)
 
 
+def test_a_wheel_of_a_local_version_is_named_by_its_address(index: Index, tmp_path: Path) -> None:
+    path = make_wheel(index.folder, "local", "1.0+cpu")
+    address = index.link(path).replace("+", "%2B")
+    lock = solve(tmp_path, f"local @ {address}")
+    [wheel] = wheels_of(lock, TARGET, Cache(tmp_path / "cache"))
+    assert (wheel.name, wheel.version) == ("local", "1.0+cpu")
+
+
 def test_a_lock_that_is_not_kept_has_no_date(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf")
     wanted = Wanted(read_requirements([], ["leaf"]))
