@@ -93,5 +93,5 @@ def test_a_call_that_the_plugin_refuses_is_refused_before_the_job_starts(flink, 
     assert finished.returncode == 5
     assert (
         "steps.turned: revert(name, 1) is refused by its plugin: "
-        "revert takes one text, not 2 arguments" in finished.stderr
+        "revert takes one text, not 2 arguments" in json.loads(finished.stdout)["error"]["found"]
     )
