@@ -26,6 +26,8 @@ _ALLOCATED = 2
 _DEBUG = (b".debug_", b".zdebug_", b".gdb_index", b".gnu_debuglink", b".gnu_debugaltlink")
 _SECTION_OFFSET = 0x28
 _CHUNK = 1 << 20
+_PAGE = 1 << 16
+"""The largest page of any architecture: no section that is not loaded asks for more alignment."""
 
 
 def strip(source: Path, out: Path, *, symbols: bool) -> bool:
@@ -107,6 +109,8 @@ def _plan(descriptor: int, *, symbols: bool) -> _Plan | None:
                 [*section[:4], position, 0, *section[6:]] if index in debug else [0] * len(section)
             )
         elif section[1] not in (_NULL, _NOBITS) and offset >= end:
+            if alignment > _PAGE:
+                return None
             padding = -position % max(alignment, 1)
             pieces += [bytes(padding), (offset, size)]
             section[4] = position + padding

@@ -158,7 +158,7 @@ def check_wheel(path: Path, name: str = "") -> None:
             digest = hashlib.new(algorithm or "sha256")
         except ValueError as error:
             raise opened.fault(member, f"RECORD has its hash as {algorithm}") from error
-        if algorithm in _WEAK_HASHES:
+        if algorithm in _WEAK_HASHES or not digest.digest_size:
             raise opened.fault(member, f"RECORD has its hash as {algorithm}, which is not allowed")
         try:
             for block in checked(content):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
+from making_wheels import shared_library
 
 from bundler.archive.elf import strip
 from bundler.base.libraries import patchelf
@@ -95,3 +96,10 @@ def test_other_files_stay(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(data)
     assert not strip(tmp_path / "file", tmp_path / "out", symbols=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_section_that_asks_for_a_huge_alignment_is_left_alone(tmp_path: Path) -> None:
+    library = bytearray(shared_library())
+    library[-64 + 48 : -64 + 56] = (1 << 62).to_bytes(8, "little")
+    (tmp_path / "file").write_bytes(library)
+    assert not strip(tmp_path / "file", tmp_path / "out", symbols=True)

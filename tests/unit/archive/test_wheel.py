@@ -215,7 +215,7 @@ def test_bytes_that_do_not_have_the_hash_of_record_are_refused(tmp_path: Path) -
         check_wheel(path)
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "nonsense"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "shake_256", "nonsense"])
 def test_weak_and_unknown_hashes_are_refused(tmp_path: Path, algorithm: str) -> None:
     record = f"demo.py,{algorithm}=abc,5\ndemo-1.0.dist-info/RECORD,,\n"
     path = wheel(tmp_path, {"demo.py": "mine!", "demo-1.0.dist-info/RECORD": record})
