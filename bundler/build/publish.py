@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
@@ -154,16 +156,22 @@ def _need_tested(files: Sequence[Path], tested: Repository) -> None:
 
 def _listed(files: Sequence[Path], repository: Repository) -> dict[str, str]:
     """File names of the projects of ``files`` in an index, and their SHA-256 where it says them."""
+    import ssl
+
     import httpx
 
     settings = index_settings()
+    authorities = ssl.create_default_context()
+    if settings.ca_bundle:
+        folder = settings.ca_bundle if settings.ca_bundle.is_dir() else None
+        authorities.load_verify_locations(None if folder else settings.ca_bundle, folder)
     base = repository.simple_url
     host = urlsplit(base).hostname or ""
     found: dict[str, str] = {}
     with httpx.Client(
         headers={"Accept": f"{_SIMPLE}, text/html;q=0.1"},
         auth=settings.credentials(host),
-        verify=str(settings.ca_bundle) if settings.ca_bundle else True,
+        verify=authorities,
         proxy=settings.proxy,
         follow_redirects=True,
         timeout=60,
@@ -183,10 +191,6 @@ def _listed(files: Sequence[Path], repository: Repository) -> dict[str, str]:
 
 
 def _files(text: str, kind: str) -> dict[str, str]:
-    import json
-    import re
-    from urllib.parse import unquote
-
     if "json" in kind:
         rows = json.loads(text)["files"]
         return {row["filename"]: row.get("hashes", {}).get("sha256", "") for row in rows}

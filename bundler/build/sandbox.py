@@ -144,7 +144,6 @@ def sandbox(
                 image,
                 ["sleep", str(_LIFETIME_SECONDS)],
                 entrypoint=[],
-                init=True,
                 user="0:0",
                 network_mode=network,
                 volumes={

@@ -255,6 +255,7 @@ def test_an_interrupted_build_leaves_no_container(
     deadline = time.monotonic() + 60
     logs = tmp_path / "c" / "logs"
     while not any("\nup\n" in log.read_text() for log in logs.glob("*")):
+        assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert set(containers()) - before

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from bundler.errors import BuildError, FetchError, UsageError
 from bundler.target import Target
 
 pytestmark = pytest.mark.docker
+
+BundleCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "extension"
 TEST = "python {project}/tests/check.py"
@@ -151,12 +154,24 @@ def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
 
 @pytest.mark.network
 def test_the_stable_abi_is_built_once_and_tested_with_all(
-    image: str, volume: str, whole: list[Made], cache: Cache, tmp_path: Path
+    image: str, whole: list[Made], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
-    chosen = options(image, volume, test=TEST, environment={"TERRAIN_ABI3": "1"})
-    (made,) = build_wheels(EXAMPLE, tmp_path, cache, options=chosen)
-    assert "-cp38-abi3-manylinux2014_x86_64" in made.wheel.name
-    assert made.tested == tuple(item.pythons[0] for item in whole)
+    finished = bundle_command(
+        "wheel", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1", "--env", "TERRAIN_KERNELS=9",
+        "--no-ccache", "--test", TEST, "--output", tmp_path / "out", "--json",
+    )  # fmt: skip
+    (made,) = json.loads(finished.stdout)["wheels"]
+    (wheel,) = (tmp_path / "out").iterdir()
+    assert made["file"] == str(wheel)
+    assert "-cp38-abi3-manylinux2014_x86_64" in wheel.name
+    assert made["tested"] == made["pythons"] == [item.pythons[0] for item in whole]
+
+
+def test_the_table_of_images(image: str, bundle_command: BundleCommand) -> None:
+    rows = bundle_command("image", "list").stdout.splitlines()
+    assert rows[0].split() == ["name", "size", "built", "image"]
+    debian = next(row for row in rows if row.startswith("debian "))
+    assert debian.split()[-1] == image
 
 
 @pytest.mark.network
