@@ -180,13 +180,15 @@ def _fetch_one(
 def _copy(item: Download, temporary: Path, task: Task) -> None:
     source = Path(url2pathname(urlsplit(item.url).path))
     try:
-        shutil.copyfile(source, temporary)
-    except FileNotFoundError as error:
+        file = source.open("rb")
+    except OSError as error:
         raise FetchError(
-            f"{source} does not exist.",
+            f"{source} cannot be read: {error.strerror}.",
             f"The lock has {item.package} there.",
             "Put the file back, or `bundle lock` anew.",
         ) from error
+    with file, temporary.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
     task.advance(temporary.stat().st_size)
 
 

@@ -181,7 +181,10 @@ def test_a_local_file_is_copied(index: Index, cache: Cache, tmp_path: Path) -> N
     wheel.unlink()
     assert fetch([item], cache) == [path]
     other = replace(item, sha256="2" * 64)
-    with pytest.raises(FetchError, match="does not exist"):
+    with pytest.raises(FetchError, match="cannot be read: No such file"):
+        fetch([other], cache)
+    wheel.mkdir()
+    with pytest.raises(FetchError, match="cannot be read: Is a directory"):
         fetch([other], cache)
 
 
