@@ -8,13 +8,13 @@ scripts; `bundler.flink.cluster` needs neither.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from bundler.errors import BuildError
+from bundler.fetch import digest_of
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.progress import SILENT, Progress
@@ -56,7 +56,7 @@ def flink_distribution(target: Target, cache: Cache, progress: Progress = SILENT
             "Build for this target as before, and run the job on a cluster of your own.",
         )
     name = f"flink-{target.flink}"
-    place = cache.path("flink", sha256(name.encode()).hexdigest(), name)
+    place = cache.path("flink", digest_of(name.encode()), name)
     if not place.is_dir():
         with cache.lock(name):
             if not place.is_dir():

