@@ -32,6 +32,7 @@ from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, with_setuptools_cap
 from bundler.target import Target
 from bundler.verify.imports import ImportFailure, check_archives
+from bundler.verify.shadow import hidden_packages
 from bundler.wheels import Builder, Wheel, wheels_of
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def check(shop: Workshop, packed: Sequence[Packed], venv: Path | None = None) ->
     own = [item.archive.path for item in packed if item.kind == "venv"]
     deps = [item.archive.path for item in packed if item.kind == "deps"]
     venv = own[0] if own else venv
+    if venv is not None:
+        _warn_of_hidden(venv, deps, shop.progress)
     python = None
     if venv is None:
         host = find_host(target)
@@ -190,6 +193,16 @@ def check(shop: Workshop, packed: Sequence[Packed], venv: Path | None = None) ->
         temporary.write_text(json.dumps({"modules": report.modules}))
     names = ", ".join(path.name for path in [*own, *deps])
     shop.progress.note(f"{names}: {report.modules} modules import ({report.seconds:.1f} s)")
+
+
+def _warn_of_hidden(venv: Path, deps: Sequence[Path], progress: Progress) -> None:
+    for archive in deps:
+        if hidden := hidden_packages(venv, archive):
+            progress.warn(
+                f"{archive.name} hides other versions of what {venv.name} holds: "
+                f"{', '.join(hidden)}.\nPyFlink itself will import those of {archive.name}.\n"
+                "Leave them out (--exclude-in, deps.exclude-venv), or test the job well."
+            )
 
 
 def _not_importable(

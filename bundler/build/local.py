@@ -85,11 +85,20 @@ def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finis
     if not compiler:
         environment |= _NO_COMPILER
     bound = ["--exclude-newer", source.created] if source.created else []
-    finished = run([*command, *bound, source.path], env=environment, timeout=_BUILD_SECONDS)
+    path = _copied(source.path, out.with_suffix(".source")) if source.path.is_dir() else source.path
+    finished = run([*command, *bound, path], env=environment, timeout=_BUILD_SECONDS)
     if finished.returncode != 0 and bound and "upload" in finished.stderr.lower():
         # An index without upload times (PEP 700 is optional) cannot be asked for a past state.
-        finished = run([*command, source.path], env=environment, timeout=_BUILD_SECONDS)
+        finished = run([*command, path], env=environment, timeout=_BUILD_SECONDS)
     return finished
+
+
+def _copied(tree: Path, place: Path) -> Path:
+    """A copy to build in: build backends leave their own files beside the sources."""
+    leftovers = shutil.ignore_patterns(
+        "build", "dist", "*.egg-info", "__pycache__", ".venv", ".tox"
+    )
+    return shutil.copytree(tree, place, symlinks=True, ignore=leftovers)
 
 
 def _satisfies(target: Target) -> bool:

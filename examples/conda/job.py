@@ -33,7 +33,7 @@ def main():
         "WITH ('connector' = 'print')"
     )
     row = DataTypes.ROW([DataTypes.FIELD("json", DataTypes.STRING())])
-    orders = tables.from_elements([('{"amounts": [%d, 2]}' % number,) for number in range(5)], row)
+    orders = tables.from_elements([(f'{{"amounts": [{n}, 2]}}',) for n in range(5)], row)
     orders.select(
         total(orders.json), interpreter(orders.json), library(orders.json)
     ).execute_insert("results")

@@ -54,6 +54,27 @@ def test_what_needs_a_compiler_is_for_the_target(
     assert wheel.name == f"leaf-1.0-{LINUX}.whl"
 
 
+def test_building_a_tree_leaves_nothing_in_it(tmp_path: Path, cache: Cache) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "leaf.py").write_text("")
+    (tree / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (tree / "backend.py").write_text(
+        "import pathlib\n"
+        "def build_wheel(folder, settings=None, metadata=None):\n"
+        "    pathlib.Path('left.txt').write_text('x')\n"
+        "    name = 'leaf-1.0-py3-none-any.whl'\n"
+        "    (pathlib.Path(folder) / name).write_bytes(pathlib.Path('leaf.py').read_bytes())\n"
+        "    return name\n"
+    )
+    before = sorted(tree.iterdir())
+    wheel = build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, cache, offline=False)
+    assert wheel.is_file()
+    assert sorted(tree.iterdir()) == before
+
+
 def test_a_failing_build_says_why(tmp_path: Path, cache: Cache) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
