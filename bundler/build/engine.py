@@ -27,11 +27,13 @@ _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 def engine() -> Iterator[DockerClient]:
     """A connection to the container engine, closed at the end.
 
-    Raises BuildError if there is none, or it may not be used by this user.
+    Raises BuildError if there is none, it may not be used by this user, or it fails or goes away
+    while the block runs.
     """
     try:
         import docker
         from docker.errors import DockerException
+        from requests.exceptions import RequestException
     except ImportError as error:
         raise BuildError(
             "The packages for container builds are not installed.",
@@ -51,6 +53,13 @@ def engine() -> Iterator[DockerClient]:
         raise _refused(address, error) from error
     try:
         yield client
+    except (DockerException, RequestException) as error:
+        said = str(getattr(error, "explanation", None) or error).strip()
+        raise BuildError(
+            f"The container engine at {address} failed: {said.splitlines()[0] if said else error}",
+            "Expected it to go on until the build has ended.",
+            "Look at its log, and at the space on its disk (`docker system df`).",
+        ) from error
     finally:
         client.close()
 

@@ -367,7 +367,13 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _failed(name: str, said: str, log: Log) -> BuildError:
     said = said.strip().splitlines()[-1] if said.strip() else "no reason given"
-    return log.failed(f"The image {name} cannot be built: {said}")
+    hint = ""
+    if name != "debian":
+        hint = (
+            "Its base is pulled from a registry: name one that you can reach with --build-arg "
+            "REGISTRY=..., or build with --image debian."
+        )
+    return log.failed(f"The image {name} cannot be built: {said}", hint)
 
 
 def _said(error: Exception) -> str:

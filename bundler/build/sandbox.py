@@ -136,6 +136,7 @@ def sandbox(
     are mounted. Raises BuildError if the container does not start.
     """
     from docker.errors import APIError
+    from requests.exceptions import RequestException
 
     container = None
     try:
@@ -158,8 +159,8 @@ def sandbox(
         yield Sandbox(client, str(container.id), name_of(image))
     finally:
         if container is not None:
-            # With auto_remove the engine may be removing it already.
-            with contextlib.suppress(APIError):
+            # With auto_remove the engine may be removing it already, or the engine itself is gone.
+            with contextlib.suppress(APIError, RequestException):
                 container.remove(force=True)
 
 

@@ -17,6 +17,7 @@ from compiled import c_source
 from docker_engine import PLATFORM, containers, debian_image, need_engine
 
 from bundler.build.container import ContainerOptions, build_in_container
+from bundler.build.engine import engine
 from bundler.build.locking import resolve_for_interpreter
 from bundler.cache import Cache
 from bundler.errors import BuildError, VerificationError
@@ -213,6 +214,12 @@ def test_no_engine(own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(BuildError, match="No container engine answers") as caught:
         build_in_container([c_source(tmp_path, "none")], TARGET, own_cache)
     assert "DOCKER_HOST" in caught.value.remedy
+
+
+def test_an_engine_that_fails_on_the_way() -> None:
+    failed = r"The container engine at \S+ failed: No such container"
+    with pytest.raises(BuildError, match=failed), engine() as client:
+        client.api.inspect_container("nosuch")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another user, which takes root")
