@@ -28,7 +28,9 @@ class Cache:
     def default(cls) -> Cache:
         """The user's cache: ``BUNDLE_CACHE`` if set, else the platform's cache folder."""
         given = os.environ.get("BUNDLE_CACHE")
-        return cls(Path(given) if given else platformdirs.user_cache_path("flink-bundler"))
+        # Flink and Java lie there, and start in another folder.
+        root = Path(given).absolute() if given else platformdirs.user_cache_path("flink-bundler")
+        return cls(root)
 
     def path(self, kind: str, key: str, name: str) -> Path:
         """Where the file or folder ``name`` of ``key`` lies, whether or not it exists."""
