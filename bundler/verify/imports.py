@@ -40,8 +40,8 @@ _ENVIRONMENT = ("/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LANG=C.UTF-8")
 _PROBE = """
 import faulthandler, importlib, json, os, sys, traceback
 faulthandler.enable()
-report, names, path = json.loads(sys.argv[1])
-sys.argv[1:] = []
+with open(sys.argv.pop()) as file:
+    report, names, path = json.load(file)
 sys.path[:0] = path
 with open(report, "a") as out:
     for name in names:
@@ -224,12 +224,13 @@ class _Prober:
         """The modules of ``names`` that fail, and how."""
         failed: dict[str, str] = {}
         left = list(names)
-        report = self.folder / "report"
+        report, request = self.folder / "report", self.folder / "request"
         while left:
             report.write_text("")
-            arguments = json.dumps([str(report), left, self.path])
+            # In a file, since the kernel limits the length of an argument.
+            request.write_text(json.dumps([str(report), left, self.path]))
             try:
-                end = _end(self._run("-c", _PROBE, arguments))
+                end = _end(self._run("-c", _PROBE, str(request)))
             except subprocess.TimeoutExpired:
                 end = f"It did not end within {self.timeout:g} seconds."
             lines = [json.loads(line) for line in report.read_text().splitlines()]

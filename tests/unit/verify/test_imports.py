@@ -62,6 +62,14 @@ def test_a_module_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
     assert "SystemExit: 3" in failures["exits"].error
 
 
+def test_more_modules_than_an_argument_can_name(tmp_path: Path) -> None:
+    names = [f"a_module_with_quite_a_long_name_of_its_own_{number}" for number in range(3000)]
+    for name in names:
+        (tmp_path / f"{name}.py").touch()
+    report = check_imports(PYTHON, {"many": names}, [tmp_path])
+    assert (report.modules, report.failures) == (3000, ())
+
+
 def test_a_crash_is_isolated_and_the_rest_is_imported(tmp_path: Path) -> None:
     files = {
         "a_crash.py": "import ctypes\nctypes.string_at(0)\n",
