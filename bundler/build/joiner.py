@@ -16,6 +16,8 @@ from __future__ import annotations
 import os
 
 _BLOCK = 1 << 20
+HEADER = b"bundle piece\n"
+"""What every piece begins with, so that no tool takes it for a binary to be stripped."""
 _NAME = _VERSION = _KEY = ""
 # (path, size, sha256, ((package that the piece lies in, or "" for beside here, path), ...))
 _FILES: tuple[tuple[str, int, str, tuple[tuple[str, str], ...]], ...] = ()
@@ -138,6 +140,7 @@ def _write(path: str, digest: str, pieces: tuple[tuple[str, str], ...]) -> None:
     with open(path, "wb") as out:
         for package, piece in pieces:
             with open(os.path.join(_folder_of(package), piece), "rb") as source:
+                source.seek(len(HEADER))
                 while True:
                     block = source.read(_BLOCK)
                     if not block:

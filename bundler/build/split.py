@@ -22,11 +22,11 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from bundler.build import joiner
 from bundler.errors import BuildError, UsageError
 from bundler.files import whole_file
 from bundler.verify.elf import MAGIC, ElfInfo, read_elf
 
-_JOINER = Path(__file__).with_name("joiner.py")
 _EXTENSION = re.compile(r"\.(cpython-[^/]+|abi3)\.so$")
 _DATE = (1980, 1, 1, 0, 0, 0)
 # What a wheel's own metadata takes beside its pieces, and what deflate may differ by.
@@ -209,7 +209,8 @@ def _write_libraries(
             f"{module}/__init__.py": f'"""Pieces of libraries of {wheel.name}."""\n'.encode()
         }
         for piece in content:
-            members[f"{module}/{piece.name}"] = contents[piece.sha256][piece.start : piece.end]
+            data = contents[piece.sha256][piece.start : piece.end]
+            members[f"{module}/{piece.name}"] = joiner.HEADER + data
             pieces.append(piece)
         paths.append(_write_library(wheel, module, members, tag, max_size, out))
     return pieces, tuple(paths)
@@ -262,13 +263,13 @@ def _write_package(
             digest = wheel.digest(name)
             places[name] = [(p.module, p.name) for p in pieces if p.sha256 == digest]
             del members[name]
-        elif name in extensions:
-            # Not under a name that the import system would find before the joined one.
+        else:
             kept = f"{own}/{wheel.digest(name)[:16]}"
             places[name] = [("", kept)]
-            members[kept] = members.pop(name)
-        else:
-            places[name] = [("", name)]
+            members[kept] = joiner.HEADER + wheel.members[name]
+            if name in extensions:
+                # The import system would find it before the joined one.
+                del members[name]
     for package in sorted({str(PurePosixPath(name).parent) for name in extensions}):
         start = f"{package}/__init__.py"
         if start not in members:
@@ -283,7 +284,7 @@ def _write_package(
     )
     key = hashlib.sha256(repr([row[:3] for row in plan]).encode()).hexdigest()[:32]
     call = f"\n\n_plan({wheel.name!r}, {wheel.version!r}, {key!r}, {plan!r})\n"
-    members[f"_{wheel.module}_joiner.py"] = _JOINER.read_bytes() + call.encode()
+    members[f"_{wheel.module}_joiner.py"] = Path(joiner.__file__).read_bytes() + call.encode()
     names = [
         f"{wheel.name}-lib" + (f"-{number}" if number > 1 else "")
         for number in range(1, libraries + 1)

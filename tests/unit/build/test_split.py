@@ -119,6 +119,12 @@ def test_every_part_is_under_the_limit_and_whole(site: Site) -> None:
     assert metadata.endswith("\n\nA body.\n")
 
 
+def test_no_piece_looks_like_a_binary_to_be_stripped(site: Site) -> None:
+    for path in (site.split.wheel, *site.split.libraries):
+        with zipfile.ZipFile(path) as archive:
+            assert not [n for n in archive.namelist() if archive.read(n)[:4] == b"\x7fELF"]
+
+
 def test_it_imports_from_joined_bytes_that_are_the_built_ones(site: Site) -> None:
     code = f"import big.{site.module} as m; print(m.__file__)"
     status, said, error = site.run(code)
@@ -194,7 +200,7 @@ def test_a_damaged_joined_file_is_made_anew(site: Site) -> None:
 
 def test_a_damaged_piece_is_refused_by_its_hash(site: Site) -> None:
     piece = sorted((site.packages / "big_lib").glob("*.0*"))[0]
-    piece.write_bytes(b"X" + piece.read_bytes()[1:])
+    piece.write_bytes(piece.read_bytes()[:-1] + b"X")
     status, _, error = site.run()
     assert status == 1
     assert "give other bytes than were built" in error
