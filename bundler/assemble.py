@@ -50,7 +50,8 @@ class Workshop:
 
     ``check`` says whether finished archives are unpacked and imported. ``keep_locks`` says
     whether a lock that is there must fit and one that is not is kept (as ``bundle build`` does),
-    or a lock is used only if it happens to fit.
+    or a lock is used only if it happens to fit. ``python`` is the full version of the base, once
+    it is known: requirements may ask for a patch version.
     """
 
     project: Project
@@ -59,6 +60,7 @@ class Workshop:
     offline: bool = False
     check: bool = True
     keep_locks: bool = False
+    python: str = ""
 
     @property
     def target(self) -> Target:
@@ -66,17 +68,27 @@ class Workshop:
         table = self.project.tables.target
         return Target.parse(flink=table.flink, python=table.python, platform=table.platform)
 
+    @property
+    def exact(self) -> Target:
+        """The target with the Python that is really in venv.zip, as far as it is known."""
+        return replace(self.target, python=self.python or self.target.python)
+
     def lock(self, name: str, wanted: Wanted) -> Lock:
         """The lock called ``name`` of the project."""
         choose = kept_lock if self.keep_locks else fitting_lock
         path = self.project.folder / name
-        return choose(path, wanted, self.target, self.progress, offline=self.offline)
+        return choose(path, wanted, self.exact, self.progress, offline=self.offline)
+
+    def resolved(self, wanted: Wanted) -> Lock:
+        """A new lock."""
+        folder = self.project.folder
+        return resolve(wanted, self.exact, folder, self.progress, offline=self.offline)
 
     def wheels(self, lock: Lock, wanted: Wanted, without: Iterable[str]) -> list[Wheel]:
         """A wheel for each package of ``lock``, which answers ``wanted``, but ``without`` some."""
         return wheels_of(
             lock,
-            self.target,
+            self.exact,
             self.cache,
             self.progress,
             builder=Builder(self.project.tables.build.builder, _container_options(self.project)),
@@ -106,6 +118,7 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
     table = shop.project.tables.venv or VenvTable()
     rules = _rules(table.slim, keep_jars=table.keep_jars)
     base = _base(shop, table, "keep" if shop.keep_locks else "fit")
+    shop = replace(shop, python=base.python_version)
     wanted = _venv_wanted(shop, table, base)
     lock = shop.lock(VENV_LOCK, wanted)
     wheels = shop.wheels(lock, wanted, without=[name for name, _ in base.distributions])
@@ -224,6 +237,11 @@ def versions_in(venv: Path) -> dict[str, str]:
     return dict(manifest_of(venv, "venv")["packages"])
 
 
+def python_in(venv: Path) -> str:
+    """The full version of the Python in a venv.zip."""
+    return str(manifest_of(venv, "venv").get("python", ""))
+
+
 def target_in(venv: Path) -> dict[str, str]:
     """The target of a venv.zip: ``flink``, ``python`` and ``platform``."""
     return dict(manifest_of(venv, "venv")["target"])
@@ -243,7 +261,10 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
                 pins = dict(packed[0].packages)
         if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
             unversioned = packed[0].unversioned if pins else frozenset()
-            packed.append(make_deps(shop, folder / "deps.zip", pins, unversioned))
+            python = packed[0].python if packed else ""
+            packed.append(
+                make_deps(replace(shop, python=python), folder / "deps.zip", pins, unversioned)
+            )
         for name, data in tables.data.items():
             paths = shop.project.paths(data.paths)
             packed.append(pack_data(paths, folder / f"{name}.zip", progress=shop.progress))
@@ -273,15 +294,16 @@ def make_locks(shop: Workshop) -> list[Path]:
     if tables.venv is not None or tables.deps is None:
         table = tables.venv or VenvTable()
         base = _base(shop, table, "renew")
+        shop = replace(shop, python=base.python_version)
         wanted = _venv_wanted(shop, table, base)
-        lock = resolve(wanted, shop.target, folder, shop.progress, offline=shop.offline)
+        lock = shop.resolved(wanted)
         write_lock(lock, folder / VENV_LOCK)
         written.append(folder / VENV_LOCK)
         if tables.deps is None or tables.deps.exclude_venv:
             pins = {**dict(base.distributions), **lock.versions}
     if tables.deps is not None and (tables.deps.requirements or tables.deps.packages):
         wanted = _deps_wanted(shop, tables.deps, pins)
-        lock = resolve(wanted, shop.target, folder, shop.progress, offline=shop.offline)
+        lock = shop.resolved(wanted)
         write_lock(lock, folder / DEPS_LOCK)
         written.append(folder / DEPS_LOCK)
     return written

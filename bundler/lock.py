@@ -127,12 +127,24 @@ class Lock:
             f"{key} was {self.table.get(key)}, is {wanted[key]}"
             for key in ("flink", "python", "platform")
             if self.table.get(key) != wanted[key]
+            and not (key == "python" and _serves(str(self.table.get(key)), wanted[key]))
         ]
         for key, word in (("requirements", ""), ("options", "option "), ("constraints", "")):
             old, new = set(self.table.get(key, ())), set(wanted[key])
             reasons += [f"{word}{line} is new" for line in sorted(new - old)]
             reasons += [f"{word}{line} is gone" for line in sorted(old - new)]
         return reasons
+
+
+def _serves(locked: str, python: str) -> bool:
+    """Whether a lock for the Python ``locked`` holds for ``python``: of that minor, no older.
+
+    What a newer patch version makes superfluous (backports) does no harm.
+    """
+    first, second = locked.split("."), python.split(".")
+    if first[:2] != second[:2]:
+        return False
+    return len(first) < 3 or len(second) < 3 or int(first[2]) <= int(second[2])
 
 
 def read_lock(path: Path) -> Lock:

@@ -28,7 +28,8 @@ class Packed:
     """One archive of a build: its ``kind`` (venv, deps, data), the distributions in it by
     normalized name, and the ``seconds`` that writing took.
 
-    ``unversioned`` are those of the distributions whose version the lock does not say.
+    ``unversioned`` are those of the distributions whose version the lock does not say; ``python``
+    is the full version of the Python in a venv.zip.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Packed:
     packages: Mapping[str, str] = field(default_factory=dict)
     executable: str | None = None
     unversioned: frozenset[str] = frozenset()
+    python: str = ""
 
 
 def executable_in(archive_name: str, base_executable: str) -> str:
@@ -72,7 +74,8 @@ def pack_venv(
     entries = _spliced([prefix], wheels, layout, rules, cache, progress)
     archive = write_archive(entries, out, manifest=manifest, progress=progress)
     executable = executable_in(out.name, base.executable)
-    return Packed("venv", archive, time.monotonic() - started, packages, executable)
+    seconds = time.monotonic() - started
+    return Packed("venv", archive, seconds, packages, executable, python=base.python_version)
 
 
 def pack_deps(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from bundler.process import run
 from bundler.progress import Progress
 
 _CLONE_SECONDS = 600.0
-_NOT_SOURCE = {".git", ".hg", ".tox", ".nox", ".venv", "__pycache__", "build", "dist"}
+_NOT_SOURCE = {".git", ".hg", ".tox", ".nox", ".venv", "__pycache__"}
+_BUILT = {"build", "dist"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,14 @@ def tree_digest(tree: Path) -> str:
             "Correct the path in the requirements.",
         )
     digest = hashlib.sha256()
-    for file in sorted(_files(tree)):
+    for file in sorted(_files(tree, _BUILT)):
         digest.update(f"{file.relative_to(tree)}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
     for child in folder.iterdir():
-        if child.name in _NOT_SOURCE or child.name.endswith(".egg-info"):
+        if child.name in {*_NOT_SOURCE, *leftovers} or child.name.endswith(".egg-info"):
             continue
         if child.is_dir() and not child.is_symlink():
             yield from _files(child)

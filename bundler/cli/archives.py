@@ -123,7 +123,7 @@ def deps(
 
     Example: bundle deps -r requirements.txt --exclude-in venv.zip -o deps.zip
     """
-    from bundler.assemble import Workshop, check, make_deps, target_in, versions_in
+    from bundler.assemble import Workshop, check, make_deps, python_in, target_in, versions_in
     from bundler.cache import Cache
     from bundler.project import find_project
 
@@ -140,7 +140,9 @@ def deps(
         build={"builder": builder, "image": image},
     )
     pins = versions_in(exclude_in) if exclude_in is not None else {}
-    shop = Workshop(chosen, Cache.default(), report.progress(), offline, not no_check)
+    exact = python_in(exclude_in) if exclude_in is not None else ""
+    progress = report.progress()
+    shop = Workshop(chosen, Cache.default(), progress, offline, not no_check, python=exact)
     packed = make_deps(shop, output, pins)
     check(shop, [packed], exclude_in)
     show(report, [packed])

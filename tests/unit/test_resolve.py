@@ -213,3 +213,20 @@ def test_a_tree_whose_version_only_its_build_tells_is_no_constraint(
     make_deps(shop, tmp_path / "deps.zip", pins, frozenset(pins))
     with pytest.raises(ResolutionError, match=r"tree==1\.0 is new"):
         make_deps(shop, tmp_path / "deps.zip", pins)
+
+
+@pytest.mark.parametrize(
+    ("base", "differences"),
+    [("3.11.2", ["python was 3.11.7, is 3.11.2"]), ("3.11.7", []), ("3.11.15", [])],
+)
+def test_a_lock_holds_for_newer_patch_versions(
+    index: Index, tmp_path: Path, base: str, differences: list[str]
+) -> None:
+    make_wheel(index.folder, "top", requires=["backport; python_full_version < '3.11.3'"])
+    make_wheel(index.folder, "backport")
+    wanted = Wanted(read_requirements([], ["top"]))
+    exact = Target.parse(flink="2.2.1", python=base)
+    needed = {"backport", "top"} if base == "3.11.2" else {"top"}
+    assert set(resolve(wanted, exact, tmp_path).versions) == needed
+    lock = resolve(wanted, Target.parse(flink="2.2.1", python="3.11.7"), tmp_path)
+    assert lock.differences(wanted.question(exact)) == differences
