@@ -100,9 +100,13 @@ def start_cluster(cache: Cache) -> Callable[..., LocalCluster]:
     return start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def flink_cluster(start_cluster: Callable[..., LocalCluster]) -> Iterator[LocalCluster]:
-    """A Flink 2.2.1 for the whole session. Whoever starts a job ends it too: one slot."""
+    """A Flink 2.2.1 with one slot.
+
+    Each test has its own, which takes some five seconds: a Python job that is cancelled can take
+    the TaskManager with it (Beam in Flink 2.2.1, "Reference count must not be negative").
+    """
     with start_cluster("2.2.1") as cluster:
         yield cluster
 

@@ -230,14 +230,14 @@ def unpack(archive: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def flink(
     start_cluster: Callable[..., LocalCluster],
     bundle_command: BundleCommand,
     plugin_archives: tuple[Path, Path, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Flink]:
-    """A Flink 2.2.1 with three slots; its jobs are cancelled when the module is done."""
+    """A Flink 2.2.1 with three slots for each test: cancelling can take the TaskManager along."""
     with start_cluster("2.2.1", slots=3) as cluster:
         folder = tmp_path_factory.mktemp("jobs")
         started = Flink(cluster, bundle_command, *plugin_archives, folder)

@@ -111,45 +111,44 @@ def test_a_source_that_ignores_close_does_not_keep_the_job(flink, tmp_path):
     assert job.cancel() < 15
 
 
-def test_a_poison_record_fails_the_job_at_the_sink_and_is_logged_and_left_out_under_log(
-    flink, tmp_path
-):
-    parts = {"conf": {"until": 100}, "sink_conf": {"refuse": 50}}
-    failing = flink.run(pipeline(tmp_path, **parts), settings=NO_RESTART, running=False)
-    eventually(lambda: failing.state in ENDED, 60, "the job fails")
-    assert "ValueError: number 50 is poison" in failing.failures()
+POISON = {"conf": {"until": 100}, "sink_conf": {"refuse": 50}}
+
+
+def test_a_poison_record_fails_the_job_at_the_sink(flink, tmp_path):
+    job = flink.run(pipeline(tmp_path, **POISON), settings=NO_RESTART, running=False)
+    eventually(lambda: job.state in ENDED, 60, "the job fails")
+
+    assert "ValueError: number 50 is poison" in job.failures()
     assert numbers(tmp_path / "out") == list(range(50))
 
-    (tmp_path / "out").unlink()
+
+def test_a_poison_record_is_logged_and_left_out_under_log(flink, tmp_path):
     job = flink.run(
-        pipeline(tmp_path, sink_parts={"on_error": "log"}, **parts), settings=NO_RESTART
+        pipeline(tmp_path, sink_parts={"on_error": "log"}, **POISON), settings=NO_RESTART
     )
     eventually(lambda: 99 in numbers(tmp_path / "out"), 60, "the last number")
+
     assert job.state == "RUNNING"
     assert numbers(tmp_path / "out") == [n for n in range(100) if n != 50]
 
 
-def test_a_function_that_raises_fails_the_job_or_gives_null(flink, tmp_path):
+def halved(path, **function_parts):
     steps = {"half": {"sql": "SELECT instance, COALESCE(halve(number), -1) AS number FROM s"}}
-    parts = {"steps": steps, "take": "half", "conf": {"until": 10}}
-    failing = flink.run(
-        pipeline(tmp_path, functions={"halve": {"plugin": "plugins_workload:Halve"}}, **parts),
-        settings=NO_RESTART,
-        running=False,
-    )
-    eventually(lambda: failing.state in ENDED, 60, "the job fails")
-    assert "function halve: exec() raised ValueError('1 is odd')" in failing.failures()
+    functions = {"halve": {"plugin": "plugins_workload:Halve", **function_parts}}
+    return pipeline(path, functions=functions, steps=steps, take="half", conf={"until": 10})
 
-    (tmp_path / "out").unlink(missing_ok=True)
-    flink.run(
-        pipeline(
-            tmp_path,
-            functions={"halve": {"plugin": "plugins_workload:Halve", "on_error": "log"}},
-            **parts,
-        ),
-        settings=NO_RESTART,
-    )
+
+def test_a_function_that_raises_fails_the_job(flink, tmp_path):
+    job = flink.run(halved(tmp_path), settings=NO_RESTART, running=False)
+    eventually(lambda: job.state in ENDED, 60, "the job fails")
+
+    assert "function halve: exec() raised ValueError('1 is odd')" in job.failures()
+
+
+def test_a_function_that_raises_gives_null_under_log(flink, tmp_path):
+    flink.run(halved(tmp_path, on_error="log"), settings=NO_RESTART)
     eventually(lambda: len(numbers(tmp_path / "out")) == 10, 60, "ten results")
+
     assert numbers(tmp_path / "out") == [0, -1, 1, -1, 2, -1, 3, -1, 4, -1]
 
 
