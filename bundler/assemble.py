@@ -29,7 +29,7 @@ from bundler.pack import Packed, pack_data, pack_deps, pack_venv
 from bundler.progress import SILENT, Progress
 from bundler.project import DepsTable, Project, VenvTable
 from bundler.requirements import read_requirements
-from bundler.resolve import Wanted, resolve, with_setuptools_cap
+from bundler.resolve import MetadataError, Wanted, resolve, with_setuptools_cap
 from bundler.target import Target
 from bundler.verify.imports import ImportFailure, check_archives
 from bundler.verify.shadow import hidden_packages
@@ -77,12 +77,29 @@ class Workshop:
         """The lock called ``name`` of the project."""
         choose = kept_lock if self.keep_locks else fitting_lock
         path = self.project.folder / name
-        return choose(path, wanted, self.exact, self.progress, offline=self.offline)
+        return choose(
+            path, wanted, self.exact, self.progress, offline=self.offline, solve=self._solve
+        )
 
     def resolved(self, wanted: Wanted) -> Lock:
         """A new lock."""
         folder = self.project.folder
-        return resolve(wanted, self.exact, folder, self.progress, offline=self.offline)
+        return self._solve(wanted, self.exact, folder, self.progress, offline=self.offline)
+
+    def _solve(
+        self, wanted: Wanted, target: Target, folder: Path, progress: Progress, *, offline: bool
+    ) -> Lock:
+        """Resolve here; in the target's image if a source tells what it requires only there."""
+        try:
+            return resolve(wanted, target, folder, progress, offline=offline)
+        except MetadataError as error:
+            if offline or self.project.tables.build.builder == "local":
+                raise
+            progress.note(f"{error.found}\nResolving in the target's image.")
+            from bundler.build.locking import resolve_for_interpreter
+
+            options = _container_options(self.project)
+            return resolve_for_interpreter(wanted, target, folder, self.cache, progress, options)
 
     def wheels(self, lock: Lock, wanted: Wanted, without: Iterable[str]) -> list[Wheel]:
         """A wheel for each package of ``lock``, which answers ``wanted``, but ``without`` some."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bundler.errors import ResolutionError
@@ -10,16 +11,25 @@ from bundler.progress import SILENT, Progress
 from bundler.resolve import Wanted, resolve
 from bundler.target import Target
 
+Solve = Callable[..., Lock]
+"""`bundler.resolve.resolve`, or what is called like it."""
+
 
 def kept_lock(
-    path: Path, wanted: Wanted, target: Target, progress: Progress = SILENT, *, offline: bool
+    path: Path,
+    wanted: Wanted,
+    target: Target,
+    progress: Progress = SILENT,
+    *,
+    offline: bool,
+    solve: Solve = resolve,
 ) -> Lock:
-    """The lock at ``path``; made there if there is none.
+    """The lock at ``path``; made there by ``solve`` if there is none.
 
     Raises ResolutionError if it is stale, saying what changed: a lock is never changed silently.
     """
     if not path.is_file():
-        lock = resolve(wanted, target, path.parent, progress, offline=offline)
+        lock = solve(wanted, target, path.parent, progress, offline=offline)
         write_lock(lock, path)
         progress.note(f"Locked {len(lock.pylock.packages)} packages in {path.name}")
         return lock
@@ -34,7 +44,13 @@ def kept_lock(
 
 
 def fitting_lock(
-    path: Path, wanted: Wanted, target: Target, progress: Progress = SILENT, *, offline: bool
+    path: Path,
+    wanted: Wanted,
+    target: Target,
+    progress: Progress = SILENT,
+    *,
+    offline: bool,
+    solve: Solve = resolve,
 ) -> Lock:
     """The lock at ``path`` if it is there and fits, else a new one, which is not kept."""
     if path.is_file():
@@ -43,7 +59,7 @@ def fitting_lock(
         if not reasons:
             return lock
         progress.note(f"{path.name} is for other requirements ({_some(reasons)}): resolving anew")
-    return resolve(wanted, target, path.parent, progress, offline=offline).undated()
+    return solve(wanted, target, path.parent, progress, offline=offline).undated()
 
 
 def _some(reasons: list[str]) -> str:

@@ -204,7 +204,19 @@ def _with_unfit_wheels(pylock: Pylock, target: Target) -> Iterator[str]:
             yield str(package.name)
 
 
+class MetadataError(ResolutionError):
+    """What a source requires cannot be told here: its build backend fails on this machine."""
+
+
 def _unsolvable(stderr: str, target: Target, wanted: Wanted) -> ResolutionError:
+    if "build backend returned an error" in stderr:
+        said = [line.strip() for line in stderr.partition("\n\nhint: ")[0].splitlines()]
+        last = next((line for line in reversed(said) if line), "")
+        return MetadataError(
+            f"No solution for {target.describe()}: a source does not tell what it requires: {last}",
+            "Its build backend, run by this machine's Python, failed.",
+            "Resolve in the target's image with --builder auto or container.",
+        )
     text = re.sub(r"^\s*(error|cause|×|╰─▶|├─▶)[: ]\s*", "", stderr.strip(), flags=re.MULTILINE)
     text = text.replace("No solution found when resolving dependencies\n", "").strip()
     explanation, _, hint = text.partition("\n\nhint: ")

@@ -21,6 +21,7 @@ from bundler.build.engine import engine
 from bundler.build.locking import resolve_for_interpreter
 from bundler.cache import Cache
 from bundler.errors import BuildError, VerificationError
+from bundler.lock import read_lock
 from bundler.progress import Progress, Task
 from bundler.requirements import read_requirements
 from bundler.resolve import Wanted
@@ -310,7 +311,12 @@ def test_index_settings_credentials_and_certificates_reach_the_build(
 
 @pytest.mark.network
 def test_metadata_that_only_the_targets_python_tells(
-    image: str, cache: Cache, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image: str,
+    cache: Cache,
+    own_cache: Cache,
+    bundle_command: object,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An sdist that names its dependency only to the interpreter in the image."""
     source = c_source(tmp_path / "unpacked", "dynamic")
@@ -340,6 +346,13 @@ def test_metadata_that_only_the_targets_python_tells(
         options = ContainerOptions(image, network="host")
         question = Wanted(read_requirements([wanted]), constraints=("crcmod==1.7",))
         lock = resolve_for_interpreter(question, TARGET, tmp_path, cache, options=options)
+        (tmp_path / "bundle.toml").write_text(
+            '[target]\npython = "3.11"\n[deps]\nrequirements = ["requirements.in"]\n'
+            f'[build]\nimage = "{image}"\nnetwork = "host"\n'
+        )
+        finished = bundle_command("lock", cwd=tmp_path)  # type: ignore[operator]
+        assert "Resolving in the target's image" in finished.stderr
+        assert set(read_lock(tmp_path / "pylock.deps.toml").versions) == set(lock.versions)
     assert lock.versions == {"crcmod": "1.7", "dynamic": "1.0", "six": "1.16.0"}
     assert lock.differences(question.question(TARGET)) == []
     picked = {str(package.name): file for package, file in lock.select(TARGET)}
