@@ -16,7 +16,7 @@ from tests.benchmarks.harness import RESULTS, Competitor, Skipped, Table, measur
 THIS = "venv.zip of this tool"
 
 _SOURCE = """
-import org.apache.flink.python.util.CompressionUtils;
+import org.apache.flink.util.CompressionUtils;
 
 public class Unpack {
     public static void main(String[] words) throws Exception {
