@@ -17,7 +17,7 @@ from bundler.archive.read import manifest_of
 from bundler.archive.slim import DEFAULT_RULES, check_rules
 from bundler.base import Base, BaseOptions, find_base
 from bundler.base.host import find_host
-from bundler.bundle import Bundle, bundle_of, write_list
+from bundler.bundle import Bundle, bundle_of_build, write_list
 from bundler.cache import Cache
 from bundler.errors import UsageError, VerificationError
 from bundler.fetch import digest_of
@@ -134,9 +134,7 @@ def make_venv(shop: Workshop, out: Path) -> Packed:
     """Build venv.zip at ``out``. Raises any BundlerError of the stages."""
     table = shop.project.tables.venv or VenvTable()
     rules = _rules(table.slim, keep_jars=table.keep_jars)
-    base = _base(shop, table, "keep" if shop.keep_locks else "fit")
-    shop = replace(shop, python=base.python_version)
-    wanted = _venv_wanted(shop, table, base)
+    shop, base, wanted = _with_base(shop, table, "keep" if shop.keep_locks else "fit")
     lock = shop.lock(VENV_LOCK, wanted)
     wheels = shop.wheels(lock, wanted, without=[name for name, _ in base.distributions])
     packed = pack_venv(
@@ -290,15 +288,9 @@ def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:
                 with whole_file(folder / jar.name) as temporary:
                     shutil.copyfile(jar.path, temporary)
         check(shop, packed)
-        write_list(folder, target, packed, jars)
-    by_kind = {item.kind: item.archive.path for item in packed}
-    bundle = bundle_of(
-        venv=by_kind.get("venv"),
-        deps=by_kind.get("deps"),
-        data=[item.archive.path for item in packed if item.kind == "data"],
-        jars=[folder / jar.name for jar in jars],
-        flink=target.flink,
-    )
+        here = tuple(replace(jar, path=folder.absolute() / jar.name) for jar in jars)
+        bundle = bundle_of_build(target, packed, here)
+        write_list(folder, bundle, packed)
     return bundle, packed
 
 
@@ -309,10 +301,7 @@ def make_locks(shop: Workshop) -> list[Path]:
     written: list[Path] = []
     pins: dict[str, str] = {}
     if tables.venv is not None or tables.deps is None:
-        table = tables.venv or VenvTable()
-        base = _base(shop, table, "renew")
-        shop = replace(shop, python=base.python_version)
-        wanted = _venv_wanted(shop, table, base)
+        shop, base, wanted = _with_base(shop, tables.venv or VenvTable(), "renew")
         lock = shop.resolved(wanted)
         write_lock(lock, folder / VENV_LOCK)
         written.append(folder / VENV_LOCK)
@@ -324,6 +313,15 @@ def make_locks(shop: Workshop) -> list[Path]:
         write_lock(lock, folder / DEPS_LOCK)
         written.append(folder / DEPS_LOCK)
     return written
+
+
+def _with_base(
+    shop: Workshop, table: VenvTable, policy: LockPolicy
+) -> tuple[Workshop, Base, Wanted]:
+    """The base, what is wanted beside it, and ``shop`` knowing the base's Python."""
+    base = _base(shop, table, policy)
+    shop = replace(shop, python=base.python_version)
+    return shop, base, _venv_wanted(shop, table, base)
 
 
 def _base(shop: Workshop, table: VenvTable, policy: LockPolicy) -> Base:

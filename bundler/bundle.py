@@ -34,14 +34,29 @@ class Bundle:
     jars: tuple[JarFile, ...] = ()
 
 
-def write_list(
-    folder: Path, target: Target, packed: Sequence[Packed], jars: Sequence[JarFile]
-) -> Path:
-    """Write ``bundle.lock.json`` into ``folder``, where the archives lie already."""
+def bundle_of_build(target: Target, packed: Sequence[Packed], jars: tuple[JarFile, ...]) -> Bundle:
+    """The bundle of archives that were built just now."""
+    paths = {
+        kind: tuple(item.archive.path for item in packed if item.kind == kind)
+        for kind in ("venv", "deps", "data")
+    }
     executable = next((item.executable for item in packed if item.executable), None)
+    return Bundle(
+        target,
+        executable or f"python{target.python_minor}",
+        next(iter(paths["venv"]), None),
+        next(iter(paths["deps"]), None),
+        paths["data"],
+        jars,
+    )
+
+
+def write_list(folder: Path, bundle: Bundle, packed: Sequence[Packed]) -> Path:
+    """Write ``bundle.lock.json`` into ``folder``, where the archives lie already."""
+    target = bundle.target
     listing = {
         "target": {"flink": target.flink, "python": target.python, "platform": target.platform},
-        "executable": executable or f"python{target.python_minor}",
+        "executable": bundle.executable,
         "archives": [
             {
                 "kind": item.kind,
@@ -52,7 +67,7 @@ def write_list(
             }
             for item in packed
         ],
-        "jars": [{"file": jar.name, "size": jar.size, "sha256": jar.sha256} for jar in jars],
+        "jars": [{"file": jar.name, "size": jar.size, "sha256": jar.sha256} for jar in bundle.jars],
     }
     path = folder / LIST_NAME
     with whole_file(path) as temporary:

@@ -6,7 +6,6 @@ answers, and the time it was made, which bounds the build tools of sdists.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +28,7 @@ from packaging.pylock import (
 from bundler.errors import ResolutionError, UsageError
 from bundler.files import whole_file
 from bundler.target import Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from bundler.toml import tomllib
 
 Source = PackageWheel | PackageSdist | PackageVcs | PackageDirectory | PackageArchive
 

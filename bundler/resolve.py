@@ -26,11 +26,7 @@ from bundler.process import Finished, run
 from bundler.progress import SILENT, Progress
 from bundler.requirements import Requirements
 from bundler.target import Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from bundler.toml import tomllib
 
 _TIMEOUT_SECONDS = 600.0
 # The distribution that holds nothing but Flink's JARs; the cluster has them.
