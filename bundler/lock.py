@@ -24,6 +24,8 @@ from packaging.pylock import (
     PylockValidationError,
     is_valid_pylock_path,
 )
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from bundler.errors import ResolutionError, UsageError
 from bundler.files import whole_file
@@ -114,9 +116,12 @@ class Lock:
             ) from error
 
     def differences(self, question: Question) -> list[str]:
-        """Why this lock does not answer ``question``, for people; empty if it does."""
+        """Why this lock does not answer ``question``, for people; empty if it does.
+
+        Of a lock that another tool made: what it lacks, or has in a version that is not wanted.
+        """
         if not self.table:
-            return []
+            return list(self._lacks(question))
         wanted = question.table()
         reasons = [
             f"{key} was {self.table.get(key)}, is {wanted[key]}"
@@ -129,6 +134,26 @@ class Lock:
             reasons += [f"{word}{line} is new" for line in sorted(new - old)]
             reasons += [f"{word}{line} is gone" for line in sorted(old - new)]
         return reasons
+
+    def _lacks(self, question: Question) -> Iterator[str]:
+        environment = question.target.marker_environment
+        packages = {str(package.name): package for package in self.pylock.packages}
+        for line in (*question.lines, *(f"constraint {pin}" for pin in question.constraints)):
+            text = line.removeprefix("constraint ")
+            try:
+                wanted = Requirement(text.partition(" --hash")[0])
+            except InvalidRequirement:
+                continue  # an option, or a path: its name is not known before it is built
+            if wanted.marker is not None and not wanted.marker.evaluate(environment):
+                continue
+            package = packages.get(canonicalize_name(wanted.name))
+            if package is None:
+                if text is line:
+                    yield f"{wanted.name} is not in it"
+            elif package.version is not None and not wanted.specifier.contains(
+                package.version, prereleases=True
+            ):
+                yield f"{wanted.name} is {package.version} in it, wanted is {wanted.specifier}"
 
 
 def _serves(locked: str, python: str) -> bool:

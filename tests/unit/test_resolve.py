@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,23 @@ def test_a_lock_is_kept_until_the_requirements_change(index: Index, tmp_path: Pa
     assert path.read_bytes() == written
     assert fitting_lock(path, changed, TARGET, notes, offline=False).versions == {"leaf": "2.0"}
     assert path.read_bytes() == written
+
+
+def test_a_lock_of_another_tool_must_cover_the_requirements(index: Index, tmp_path: Path) -> None:
+    for name in ("leaf", "other"):
+        make_wheel(index.folder, name, "1.5")
+    lock = solve(tmp_path, "leaf", "other")
+    path = tmp_path / "pylock.deps.toml"
+    write_lock(Lock(replace(lock.pylock, tool=None), tmp_path), path)
+    elsewhere = "absent>=3; sys_platform == 'win32'"
+    covered = Wanted(read_requirements([], ["leaf>=1", elsewhere]), ("other==1.5", "absent==1"))
+    assert kept_lock(path, covered, TARGET, offline=True).versions["leaf"] == "1.5"
+    wanted = Wanted(read_requirements([], ["leaf>=2", "absent"]), ("other==1.4",))
+    with pytest.raises(ResolutionError) as caught:
+        kept_lock(path, wanted, TARGET, offline=True)
+    assert "absent is not in it" in caught.value.found
+    assert "leaf is 1.5 in it, wanted is >=2" in caught.value.found
+    assert "other is 1.5 in it, wanted is ==1.4" in caught.value.found
 
 
 def test_a_lock_survives_writing(index: Index, tmp_path: Path) -> None:
