@@ -84,11 +84,11 @@ def reporting(command: Command) -> Command:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False,
-            annotation=Annotated[bool, typer.Option(f"--{name}", help=text)],
+            annotation=Annotated[bool, typer.Option(*flags, help=text)],
         )
-        for name, text in (
-            ("quiet", "Say nothing but warnings and errors."),
-            ("json", "Print the result as one JSON document."),
+        for name, flags, text in (
+            ("quiet", ("--quiet", "-q"), "Say nothing but warnings and errors."),
+            ("json", ("--json",), "Print the result as one JSON document."),
         )
     ]
     wrapped.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
