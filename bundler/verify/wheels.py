@@ -22,6 +22,7 @@ from bundler.archive.content import whole
 from bundler.archive.read import zip_entries
 from bundler.errors import BuildError, VerificationError
 from bundler.verify.elf import ElfInfo, elf_entries
+from bundler.verify.stable_abi import stable_abi_faults
 
 if TYPE_CHECKING:
     from auditwheel.policy import Policy
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from bundler.target import Target
 
 _SUFFIX = re.compile(r"\.(?:cpython-(?P<version>\d+)(?P<flags>[a-z]*)-[^/]+|(?P<stable>abi3))\.so$")
+_STABLE = re.compile(r"cp(\d)(\d+)$")
 _LOADERS = re.compile(r"ld-linux|linux-vdso")
 
 
@@ -38,8 +40,8 @@ def check_wheel(wheel: Path, target: Target, *, repaired: bool = True) -> None:
     """Raise VerificationError for the first thing that keeps ``wheel`` from working on ``target``.
 
     Looked at are its tags, and each binary's architecture, symbol versions, libraries and Python
-    ABI. ``repaired`` is False for a wheel that auditwheel has not seen yet: its platform tag and
-    the libraries it lacks are then no faults.
+    ABI; of the stable ABI, what the target's own Python has. ``repaired`` is False for a wheel that
+    auditwheel has not seen yet: its platform tag and the libraries it lacks are then no faults.
     """
     tags = parse_wheel_filename(wheel.name)[3]
     if repaired and not tags & set(target.tags):
@@ -48,20 +50,32 @@ def check_wheel(wheel: Path, target: Target, *, repaired: bool = True) -> None:
             f"Its tags: {', '.join(sorted(map(str, tags)))}.",
             "Build it for this target, or correct the target.",
         )
-    faults = wheel_faults(wheel, target, libraries=repaired)
+    major, minor = target.python_minor.split(".")
+    faults = wheel_faults(wheel, target, libraries=repaired, python=(int(major), int(minor)))
     if (first := next(faults, None)) is not None:
         raise first
 
 
 def wheel_faults(
-    wheel: Path, target: Target, *, libraries: bool = True
+    wheel: Path, target: Target, *, libraries: bool = True, python: tuple[int, int] | None = None
 ) -> Iterator[VerificationError]:
     """What is wrong with the binaries of ``wheel`` on the platform of ``target``, one by one.
 
-    Their Python ABI is compared with the wheel's own tags.
+    Their Python ABI is compared with the wheel's own tags. The stable ABI is that of ``python``,
+    or of the oldest that the tags name.
     """
     entries = zip_entries(wheel, wheel.name)
-    yield from _abi_faults(entries, wheel.name, parse_wheel_filename(wheel.name)[3])
+    tags = parse_wheel_filename(wheel.name)[3]
+    yield from _abi_faults(entries, wheel.name, tags)
+    if {tag.abi for tag in tags} == {"abi3"}:
+        named = [match for tag in tags if (match := _STABLE.match(tag.interpreter))]
+        oldest = min(((int(match[1]), int(match[2])) for match in named), default=(3, 2))
+        binaries = {name for name, _ in elf_entries(entries)}
+        yield from stable_abi_faults(
+            [entry for entry in entries if entry.name in binaries],
+            wheel.name,
+            max(oldest, python) if python else oldest,
+        )
     yield from binary_faults(entries, target, owner=wheel.name, libraries=libraries)
 
 

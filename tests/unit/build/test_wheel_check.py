@@ -135,3 +135,46 @@ def test_the_stable_abi_in_a_wheel_for_one_python(tmp_path: Path) -> None:
         check_wheel(
             wheel(tmp_path, f"{tag}-manylinux2014_x86_64", **{"demo/_a.abi3.so": data}), OLD
         )
+
+
+C_API = (
+    "void *PyUnicode_New(long n, unsigned c);"
+    "const char *PyUnicode_AsUTF8AndSize(void *o, long *n);"
+    "__attribute__((weak)) int PyUnstable_Module_SetGIL(void *m, void *g);"
+    "int PyLong_Check_ours(void);"
+)
+
+
+@pytest.mark.parametrize(
+    ("tag", "body", "symbol", "reason"),
+    [
+        ("cp38", "PyUnicode_New(1, 2)", "PyUnicode_New", "which the stable ABI does not have"),
+        (
+            "cp38",
+            "(void *)PyUnicode_AsUTF8AndSize(0, 0)",
+            "PyUnicode_AsUTF8AndSize",
+            "which the stable ABI has since Python 3.10 only",
+        ),
+    ],
+)
+def test_a_symbol_outside_of_the_stable_abi(
+    tmp_path: Path, tag: str, body: str, symbol: str, reason: str
+) -> None:
+    data = binary(tmp_path, f"{C_API} void *f(void) {{ return {body}; }}")
+    path = wheel(tmp_path, f"{tag}-abi3-manylinux2014_x86_64", **{"demo/_a.abi3.so": data})
+    (fault,) = wheel_faults(path, OLD)
+    assert fault.found == f"{path.name}: demo/_a.abi3.so imports {symbol}, {reason}."
+    assert "from 3.8 on" in fault.expected
+
+
+def test_what_keeps_to_the_stable_abi(tmp_path: Path) -> None:
+    code = (
+        f"{C_API} void *f(void) {{ return PyUnstable_Module_SetGIL ? (void *)PyLong_Check_ours()"
+        " : (void *)PyUnicode_AsUTF8AndSize(0, 0); }"
+    )
+    ours = binary(tmp_path, "int PyLong_Check_ours() { return 1; }")
+    files = {"demo/_a.abi3.so": binary(tmp_path, code), "demo.libs/ours.so": ours}
+    new = wheel(tmp_path, "cp310-abi3-manylinux2014_x86_64", **files)
+    assert list(wheel_faults(new, OLD)) == []
+    # Built for one target, it need not keep what its tag promises to older Pythons.
+    check_wheel(wheel(tmp_path, "cp38-abi3-manylinux2014_x86_64", **files), OLD)
