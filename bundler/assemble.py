@@ -26,6 +26,7 @@ from bundler.jars import jar_list
 from bundler.lock import Lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
 from bundler.pack import Packed, pack_data, pack_deps, pack_venv
+from bundler.plugin_environment import as_plugins_ask
 from bundler.progress import SILENT, Progress
 from bundler.project import DepsTable, Project, VenvTable
 from bundler.requirements import read_requirements
@@ -326,6 +327,7 @@ def _with_base(
 
 def _base(shop: Workshop, table: VenvTable, policy: LockPolicy) -> Base:
     project = shop.project
+    table = as_plugins_ask(project, table, shop.cache, shop.progress)
     options = BaseOptions(
         environment=project.path(table.environment) if table.environment else None,
         channels=table.channels,

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bundler.archive.entry import Entry, Inline, text_entry
 from bundler.archive.read import tree_entries
@@ -31,6 +32,7 @@ _GROUPS = {
 }
 _METHODS = (("sink", "collect"), ("function", "exec"), ("source", "open"))
 _EXTENSIONS = "flink_plugins/extensions/"
+_LONGEST_DESCRIPTOR = 1 << 16
 _SECTIONS = (("sources", "source"), ("sinks", "sink"), ("functions", "function"))
 
 
@@ -51,8 +53,8 @@ class FoundPlugin:
     conda: str = ""
 
 
-class _Tree:
-    """The files of a folder, or of a zip; a zip in it can be opened too."""
+class Tree:
+    """The files of a folder, or of a zip; ``path`` is where it lies."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile | None = None) -> None:
         self.path = path
@@ -65,8 +67,39 @@ class _Tree:
             ]
 
     def text(self, name: str) -> str:
+        """What the file ``name`` says."""
         data = self._zip.read(name) if self._zip else (self.path / name).read_bytes()
         return data.decode("utf-8", "replace")
+
+    def size(self, name: str) -> int:
+        """The size of the file ``name`` in bytes."""
+        if self._zip:
+            return self._zip.getinfo(name).file_size
+        return (self.path / name).stat().st_size
+
+    def descriptors(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The JSON descriptors of eKuiper's plugins whose script is there: name and content."""
+        for name in self.names:
+            if not name.endswith(".json") or ".dist-info/" in name:
+                continue
+            # Archives hold JSON of other kinds too, and much of it.
+            if self.size(name) > _LONGEST_DESCRIPTOR:
+                continue
+            descriptor = _descriptor(self.text(name))
+            if descriptor is not None:
+                script = PurePosixPath(name).parent / descriptor["executable"]
+                if script.as_posix() in self.names:
+                    yield name, descriptor
+
+
+def trees(path: Path) -> Iterator[Tree]:
+    """The folder ``path`` and each zip that lies in it, or the zip ``path``; nothing of others."""
+    if path.is_dir():
+        yield Tree(path)
+    for file in sorted(path.rglob("*.zip")) if path.is_dir() else [path]:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                yield Tree(file, archive)
 
 
 def find_plugins(path: Path) -> list[FoundPlugin]:
@@ -74,36 +107,28 @@ def find_plugins(path: Path) -> list[FoundPlugin]:
 
     A folder is searched with the zips that lie in it. Raises UsageError if ``path`` is neither.
     """
-    if path.is_dir():
-        found = set(_in_tree(_Tree(path), str(path)))
-        for file in sorted(path.rglob("*.zip")):
-            if zipfile.is_zipfile(file):
-                with zipfile.ZipFile(file) as archive:
-                    found.update(_in_tree(_Tree(file, archive), str(file)))
-    elif path.is_file() and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            found = set(_in_tree(_Tree(path, archive), str(path)))
-    else:
+    if not (path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))):
         raise UsageError(
             f"{path} is neither a folder nor a zip.",
             "Expected deps.zip, venv.zip, a wheel, a portable plugin, or a folder with such.",
             "Give another path.",
         )
+    found = {plugin for tree in trees(path) for plugin in _in_tree(tree, str(tree.path))}
     return sorted(found)
 
 
-def _in_tree(tree: _Tree, shown: str) -> Iterator[FoundPlugin]:
+def _in_tree(tree: Tree, shown: str) -> Iterator[FoundPlugin]:
     for name in tree.names:
         path = PurePosixPath(name)
         if path.name == "entry_points.txt" and path.parent.name.endswith(".dist-info"):
             yield from _entry_points(tree, name, shown)
-        elif path.suffix == ".json" and ".dist-info" not in name:
-            yield from _portable(tree, name, shown)
         elif re.search(rf"(^|/){_EXTENSIONS}[^/]+/__init__\.py$", name):
             yield from _extension(tree, name, shown)
+    for name, descriptor in tree.descriptors():
+        yield from _portable(descriptor, f"{shown}: {name}")
 
 
-def _entry_points(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
+def _entry_points(tree: Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
     parser = configparser.ConfigParser(delimiters=("=",), strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
     try:
@@ -119,21 +144,22 @@ def _entry_points(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
                 yield FoundPlugin(kind, plugin, origin, version, f"{shown}: {distribution}")
 
 
-def _portable(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
-    descriptor = _descriptor(tree.text(name))
-    if descriptor is None:
-        return
-    folder = PurePosixPath(name).parent
-    if (folder / descriptor["executable"]).as_posix() not in tree.names:
-        return
-    conda = descriptor.get("env", "") if descriptor.get("virtualEnvType") == "conda" else ""
+def _portable(descriptor: dict[str, Any], where: str) -> Iterator[FoundPlugin]:
     version = str(descriptor.get("version", ""))
     for section, kind in _SECTIONS:
         for plugin in descriptor.get(section) or ():
-            yield FoundPlugin(kind, str(plugin), "ekuiper", version, f"{shown}: {name}", conda)
+            yield FoundPlugin(
+                kind, str(plugin), "ekuiper", version, where, conda_environment(descriptor)
+            )
 
 
-def _descriptor(text: str) -> dict[str, str] | None:
+def conda_environment(descriptor: dict[str, Any]) -> str:
+    """The conda environment that the descriptor of a portable plugin asks for, or ""."""
+    asked = descriptor.get("env") if descriptor.get("virtualEnvType") == "conda" else None
+    return str(asked or "")
+
+
+def _descriptor(text: str) -> dict[str, Any] | None:
     try:
         content = json.loads(text)
     except ValueError:
@@ -143,7 +169,7 @@ def _descriptor(text: str) -> dict[str, str] | None:
     return content if isinstance(content.get("executable"), str) else None
 
 
-def _extension(tree: _Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
+def _extension(tree: Tree, name: str, shown: str) -> Iterator[FoundPlugin]:
     package = name.removesuffix("__init__.py")
     exported, version = _exports(tree.text(name))
     kinds = {}
@@ -191,7 +217,7 @@ def _classes(source: str) -> dict[str, str]:
 
 
 def conda_environments(plugins: list[FoundPlugin]) -> list[str]:
-    """The conda environments that plugins ask for: build venv.zip with ``--base conda`` for one."""
+    """The names of the conda environments that plugins ask for."""
     return sorted({plugin.conda for plugin in plugins if plugin.conda})
 
 

@@ -54,7 +54,10 @@ class TargetTable(_Table):
 
 
 class VenvTable(_Table):
-    """``[venv]``: the Python for the workers and what lies in it beside PyFlink."""
+    """``[venv]``: the Python for the workers and what lies in it beside PyFlink.
+
+    ``plugins`` may ask for a conda environment, as may those in the data archives.
+    """
 
     base: Literal["auto", "standalone", "host", "manylinux", "conda"] = "auto"
     requirements: tuple[Path, ...] = ()
@@ -62,6 +65,7 @@ class VenvTable(_Table):
     environment: Path | None = None
     channels: tuple[str, ...] = ()
     from_prefix: Path | None = None
+    plugins: tuple[Path, ...] = ()
     slim: tuple[str, ...] | None = None
     skip_imports: tuple[str, ...] = ()
     keep_jars: bool = False

@@ -54,6 +54,14 @@ def venv(
         Path | None,
         typer.Option(help="An existing conda environment to take as base."),
     ] = None,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugin",
+            help="An eKuiper plugin whose conda environment is taken, or several.",
+            exists=True,
+        ),
+    ] = None,
     keep_jars: Annotated[
         bool, typer.Option("--keep-jars", help="Keep Flink's JARs, which the cluster has itself.")
     ] = False,
@@ -84,6 +92,7 @@ def venv(
             "requirements": absolute(requirements),
             "environment": environment and environment.absolute(),
             "from_prefix": from_prefix and from_prefix.absolute(),
+            "plugins": absolute(plugin),
             "keep_jars": keep_jars or None,
             "strict": strict or None,
             "slim": slim_rules(slim, none=no_slim),

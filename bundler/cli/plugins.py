@@ -36,8 +36,8 @@ def plugins_command(
     report.table(value, _SHOWN, [[getattr(plugin, key) for key in _SHOWN] for plugin in found])
     for name in conda_environments(found):
         report.progress().note(
-            f"A plugin asks for the conda environment '{name}': "
-            "build venv.zip with --base conda and its environment.yml."
+            f"A plugin asks for the conda environment '{name}': bundle build, and bundle venv "
+            "--plugin, make venv.zip from its environment.yml."
         )
 
 

@@ -24,9 +24,11 @@ import pytest
 
 pytest.importorskip("rattler", reason="the conda extra is not installed")
 
+from conftest import BundleCommand
 from unpacked import contents, unpack
 from uv import find_uv_bin
 
+from bundler.archive.read import manifest_of
 from bundler.assemble import Workshop, make_bundle
 from bundler.base import Base, BaseOptions, find_base
 from bundler.base.conda import conda_base, prefix_base
@@ -545,6 +547,36 @@ def forge(channel: Channel, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     asyncio.run(index_fs(root / "conda-forge", write_shards=False, force=True))
     with served(root) as address:
         yield address
+
+
+@pytest.mark.network
+def test_a_portable_plugin_brings_its_environment_into_venv_zip(
+    channel: Channel, url: str, bundle_command: BundleCommand, tmp_path: Path
+) -> None:
+    environment = channel.environment(tmp_path, url, "greet")
+    descriptor = {
+        "language": "python",
+        "executable": "run.py",
+        "virtualEnvType": "conda",
+        "env": "job",
+        "functions": ["hello"],
+    }
+    with zipfile.ZipFile(tmp_path / "hello.zip", "w") as archive:
+        archive.writestr("hello.json", json.dumps(descriptor))
+        archive.writestr("run.py", "")
+        archive.write(environment, "environment.yml")
+    environment.unlink()
+    target = channel.target
+
+    bundle_command(
+        "venv", "--plugin", "hello.zip", "--flink", target.flink, "--python", target.python_minor,
+        "--platform", target.platform, "--no-check",
+        cwd=tmp_path,
+    )  # fmt: skip
+
+    manifest = manifest_of(tmp_path / "venv.zip", "venv")
+    assert manifest["base"] == "conda"
+    assert manifest["packages"]["greet"] == "1.0"
 
 
 @pytest.mark.flink
