@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flink_support import BUNDLE, Example, Recorder, commands_naming
+from flink_support import BUNDLE, BundleCommand, Example, Recorder, commands_naming
+from plugins_support import flink, plugin_archives
 
 from bundler.cache import Cache
 from bundler.flink.cluster import LocalCluster
@@ -20,7 +21,7 @@ from bundler.target import Target
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opencv"
 
-BundleCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+__all__ = ["flink", "plugin_archives"]  # fixtures of plugins_support, made once a session
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from bundler.services.model import JobBundle
 from bundler.target import Target
 
 JOBS = Path(__file__).parent / "flink_jobs"
+BundleCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 BUNDLE = shutil.which("bundle", path=str(Path(sys.executable).parent)) or "bundle"
 
 

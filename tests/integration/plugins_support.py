@@ -16,12 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import BundleCommand
+from flink_support import BundleCommand
 
 from bundler.flink.cluster import LocalCluster
 
 ROOT = Path(__file__).parents[2]
 WORKLOAD = Path(__file__).with_name("plugins_workload.py")
+PIPELINE = "data.zip/job/pipeline.json"
 PORTABLE = ROOT / "examples" / "plugins" / "pysam"
 
 # What the plugins need, without avro-python3: SINETStream asks for it, but it owns the folder of
@@ -139,11 +140,22 @@ class Flink:
         jars: tuple[Path, ...] = (),
         archived: bool = False,
         settings: Mapping[str, str] | None = None,
+        script: Path | None = None,
+        arguments: tuple[str, ...] = (PIPELINE,),
         running: bool = True,
     ) -> Job:
-        """Submit ``pipeline`` with ``bundle submit``; ``files`` go beside it into data.zip."""
+        """Submit ``pipeline`` with ``bundle submit``; ``files`` go beside it into data.zip.
+
+        ``script`` is a program to run instead of the pipeline itself.
+        """
         finished = self.submit(
-            pipeline, files=files, jars=jars, archived=archived, settings=settings
+            pipeline,
+            files=files,
+            jars=jars,
+            archived=archived,
+            settings=settings,
+            script=script,
+            arguments=arguments,
         )
         assert finished.returncode == 0, finished.stdout + finished.stderr
         job = Job(self.cluster.rest_url, json.loads(finished.stdout)["job"], self.cluster)
@@ -160,6 +172,8 @@ class Flink:
         jars: tuple[Path, ...] = (),
         archived: bool = False,
         settings: Mapping[str, str] | None = None,
+        script: Path | None = None,
+        arguments: tuple[str, ...] = (PIPELINE,),
     ) -> subprocess.CompletedProcess[str]:
         """What ``bundle submit`` says and gives."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -170,19 +184,19 @@ class Flink:
             (content / name).symlink_to(path)
         data = folder / "data.zip"
         self.bundle("data", content, "-o", data)
-        arguments: list[str | Path] = ["--data", data, "--deps", self.deps, "--py-file", WORKLOAD]
+        options: list[str | Path] = ["--data", data, "--deps", self.deps, "--py-file", WORKLOAD]
         if archived:
-            arguments += ["--venv", self.venv]
+            options += ["--venv", self.venv]
         else:
             for key in ("python.executable", "python.client.executable"):
-                arguments += ["-D", f"{key}={self.unpacked}"]
+                options += ["-D", f"{key}={self.unpacked}"]
         for key, value in (settings or {}).items():
-            arguments += ["-D", f"{key}={value}"]
+            options += ["-D", f"{key}={value}"]
         for jar in jars:
-            arguments += ["--jar", jar]
+            options += ["--jar", jar]
         return self.bundle(
-            "submit", "--master", self.cluster.rest_url, "--detached", "--json", *arguments,
-            "--module", "flink_plugins", "--", "data.zip/job/pipeline.json",
+            "submit", "--master", self.cluster.rest_url, "--detached", "--json", *options,
+            *(["--script", script] if script else ["--module", "flink_plugins"]), "--", *arguments,
             cwd=folder, check=False,
         )  # fmt: skip
 
@@ -242,12 +256,7 @@ def flink(
         folder = tmp_path_factory.mktemp("jobs")
         started = Flink(cluster, bundle_command, *plugin_archives, folder)
         yield started
-
-
-@pytest.fixture(autouse=True)
-def no_job_left(flink: Flink) -> Iterator[None]:
-    """Cancel what a test left running, so that the next has the slots."""
-    yield
-    for job in flink.jobs:
-        if job.state not in ENDED:
-            job.cancel()
+        # Plugins must be closed by their job, not by the end of the TaskManager.
+        for job in started.jobs:
+            if job.state not in ENDED:
+                job.cancel()

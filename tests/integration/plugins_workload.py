@@ -1,6 +1,7 @@
 """Plugins whose behaviour the tests choose; shipped to the workers with ``--py-file``."""
 
 import contextlib
+import json
 import queue
 import threading
 import time
@@ -141,3 +142,50 @@ class Halve(Function):
 
     def is_aggregate(self):
         return False
+
+
+class Triple(Function):
+    """Three times a number."""
+
+    result_type = "BIGINT"
+
+    def validate(self, args):
+        return "" if len(args) == 1 else "triple takes one number"
+
+    def exec(self, args, ctx):
+        return args[0] * 3
+
+    def is_aggregate(self):
+        return False
+
+
+class Spread(Function):
+    """The least and the greatest number of a group."""
+
+    result_type = "ARRAY<BIGINT>"
+
+    def validate(self, args):
+        return "" if len(args) == 1 else "spread takes one number"
+
+    def exec(self, args, ctx):
+        return [min(args[0]), max(args[0])]
+
+    def is_aggregate(self):
+        return True
+
+
+class JsonSink(Sink):
+    """Appends a line of JSON for each record."""
+
+    def configure(self, conf):
+        self.path = conf["path"]
+
+    def open(self, ctx):
+        self.file = Path(self.path).open("a")  # noqa: SIM115
+
+    def collect(self, ctx, data):
+        self.file.write(json.dumps(data) + "\n")
+        self.file.flush()
+
+    def close(self, ctx):
+        self.file.close()

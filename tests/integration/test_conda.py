@@ -24,7 +24,7 @@ import pytest
 
 pytest.importorskip("rattler", reason="the conda extra is not installed")
 
-from conftest import BundleCommand
+from flink_support import BundleCommand
 from unpacked import contents, unpack
 from uv import find_uv_bin
 

@@ -1,20 +1,12 @@
 """A portable plugin of eKuiper, as it is, in a job: submitted with the project's own archives."""
 
-# ruff: noqa: F811
 from __future__ import annotations
 
 import json
 import zipfile
 
 import pytest
-from plugins_support import (  # noqa: F401
-    PORTABLE,
-    eventually,
-    flink,
-    lines,
-    no_job_left,
-    plugin_archives,
-)
+from plugins_support import PORTABLE, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

@@ -1,6 +1,5 @@
 """One job, two ways to Kafka: SINETStream's plugin, and Flink's own connector out of its JAR."""
 
-# ruff: noqa: F811
 from __future__ import annotations
 
 import json
@@ -12,12 +11,7 @@ import textwrap
 import uuid
 
 import pytest
-from plugins_support import (  # noqa: F401
-    eventually,
-    flink,
-    no_job_left,
-    plugin_archives,
-)
+from plugins_support import eventually
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 

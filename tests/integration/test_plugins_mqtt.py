@@ -1,6 +1,5 @@
 """SINETStream over a real Mosquitto: plain programs on one side, a job on the other."""
 
-# ruff: noqa: F811
 from __future__ import annotations
 
 import os
@@ -11,12 +10,7 @@ import time
 
 import pytest
 import sinetstream
-from plugins_support import (  # noqa: F401
-    eventually,
-    flink,
-    no_job_left,
-    plugin_archives,
-)
+from plugins_support import eventually
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 

@@ -1,20 +1,11 @@
 """Workers are killed and plugins fail: nothing acknowledged is lost; each end is as stated."""
 
-# ruff: noqa: F811
 from __future__ import annotations
 
 import time
 
 import pytest
-from plugins_support import (  # noqa: F401
-    ENDED,
-    eventually,
-    flink,
-    lines,
-    no_job_left,
-    numbers,
-    plugin_archives,
-)
+from plugins_support import ENDED, eventually, lines, numbers
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 
