@@ -7,27 +7,27 @@ many processes do that; a process that dies in the middle loses the lock and lea
 the final name. Where files cannot be locked, the first rename wins.
 """
 
-# Every import of the package pays for what is imported here, so there is os alone.
-# ruff: noqa: PTH100, PTH101, PTH103, PTH104, PTH111, PTH112, PTH116, PTH117, PTH118, PTH119, PTH120
-# ruff: noqa: PTH123, PTH208
-
-from __future__ import annotations
+# Every import of the package pays for what is imported here, so there is os alone: not even
+# __future__, which is why annotations that Python 3.8 cannot evaluate are in quotes.
+# ruff: noqa: PTH100, PTH101, PTH102, PTH103, PTH104, PTH111, PTH112, PTH116, PTH117, PTH118
+# ruff: noqa: PTH119, PTH120, PTH123, PTH208
 
 import os
 
 _BLOCK = 1 << 20
+_AHEAD = 8 << 20
 HEADER = b"bundle piece\n"
 """What every piece begins with, so that no tool takes it for a binary to be stripped."""
 _NAME = _VERSION = _KEY = ""
 # (path, size, sha256, ((package that the piece lies in, or "" for beside here, path), ...))
-_FILES: tuple[tuple[str, int, str, tuple[tuple[str, str], ...]], ...] = ()
+_FILES: "tuple[tuple[str, int, str, tuple[tuple[str, str], ...]], ...]" = ()
 
 
 def _plan(
     name: str,
     version: str,
     key: str,
-    files: tuple[tuple[str, int, str, tuple[tuple[str, str], ...]], ...],
+    files: "tuple[tuple[str, int, str, tuple[tuple[str, str], ...]], ...]",
 ) -> None:
     global _NAME, _VERSION, _KEY, _FILES
     _NAME, _VERSION, _KEY, _FILES = name, version, key, files
@@ -56,7 +56,7 @@ def _variable() -> str:
     return _NAME.upper().replace("-", "_").replace(".", "_") + "_CACHE"
 
 
-def _parents() -> list[str]:
+def _parents() -> "list[str]":
     """Folders to join in, best first."""
     given = os.environ.get(_variable())
     if given:
@@ -91,9 +91,6 @@ def _join() -> str:
 
 
 def _join_in(parent: str) -> str:
-    import shutil
-    import tempfile
-
     place = os.path.join(parent, _KEY)
     with open(f"{place}.lock", "ab") as lock:
         locked = _lock(lock.fileno())
@@ -103,23 +100,37 @@ def _join_in(parent: str) -> str:
         if locked:
             for name in os.listdir(parent):
                 if name.startswith(prefix):
-                    shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
-        staging = tempfile.mkdtemp(prefix=prefix, dir=parent)
+                    _remove(os.path.join(parent, name))
+        staging = _new_folder(os.path.join(parent, prefix))
         try:
             for path, _, digest, pieces in _FILES:
                 _write(os.path.join(staging, path), digest, pieces)
             if os.path.isdir(place):
-                damaged = tempfile.mkdtemp(prefix=prefix, dir=parent)
+                damaged = _new_folder(os.path.join(parent, prefix))
                 os.rename(place, damaged)
-                shutil.rmtree(damaged, ignore_errors=True)
+                _remove(damaged)
             try:
                 os.rename(staging, place)
             except OSError:
                 if not _is_whole(place):
                     raise
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+                _remove(staging)
+        except BaseException:
+            _remove(staging)
+            raise
     return place
+
+
+def _new_folder(prefix: str) -> str:
+    place = prefix + os.urandom(8).hex()
+    os.mkdir(place, 0o700)
+    return place
+
+
+def _remove(folder: str) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(descriptor: int) -> bool:
@@ -132,21 +143,27 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _write(path: str, digest: str, pieces: tuple[tuple[str, str], ...]) -> None:
+def _write(path: str, digest: str, pieces: "tuple[tuple[str, str], ...]") -> None:
     import hashlib
 
     os.makedirs(os.path.dirname(path), exist_ok=True)
     found = hashlib.sha256()
+    buffer = memoryview(bytearray(_BLOCK))
     with open(path, "wb") as out:
+        begun = written = 0
         for package, piece in pieces:
-            with open(os.path.join(_folder_of(package), piece), "rb") as source:
+            with open(os.path.join(_folder_of(package), piece), "rb", 0) as source:
                 source.seek(len(HEADER))
                 while True:
-                    block = source.read(_BLOCK)
+                    block = buffer[: source.readinto(buffer) or 0]
                     if not block:
                         break
+                    written += out.write(block)
+                    if written - begun >= _AHEAD:
+                        # Linux begins to write what is not needed; so fsync waits for little.
+                        os.posix_fadvise(out.fileno(), begun, _AHEAD, os.POSIX_FADV_DONTNEED)
+                        begun += _AHEAD
                     found.update(block)
-                    out.write(block)
         out.flush()
         os.fsync(out.fileno())
     if found.hexdigest() != digest:
