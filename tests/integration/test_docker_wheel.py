@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from docker_engine import debian_image, need_engine
+from docker_engine import FREE_THREADED, debian_image, need_engine
 
 from bundler.base.host import find_host
 from bundler.build.container import ContainerOptions
 from bundler.build.engine import engine
 from bundler.build.publish import Repository, publish
+from bundler.build.sandbox import sandbox
 from bundler.build.wheelhouse import FactoryOptions, Made, build_wheels
 from bundler.cache import Cache
-from bundler.errors import BuildError, FetchError, UsageError
+from bundler.errors import BuildError, FetchError, UsageError, VerificationError
 from bundler.target import Target
 
 pytestmark = pytest.mark.docker
@@ -89,7 +90,9 @@ def parts(
 def test_a_wheel_for_every_python_of_the_image(whole: list[Made]) -> None:
     pythons = [item.pythons for item in whole]
     assert ("3.11",) in pythons
-    assert pythons == sorted(pythons, key=lambda row: [int(part) for part in row[0].split(".")])
+    assert (FREE_THREADED,) in pythons
+    minors = [int(row[0].removesuffix("t").partition(".")[2]) for row in pythons]
+    assert minors == sorted(minors)
     for item in whole:
         assert item.tested == item.pythons
         assert item.libraries == ()
@@ -159,11 +162,56 @@ def test_the_stable_abi_is_built_once_and_tested_with_all(
         "wheel", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1", "--env", "TERRAIN_KERNELS=9",
         "--no-ccache", "--test", TEST, "--output", tmp_path / "out", "--json",
     )  # fmt: skip
-    (made,) = json.loads(finished.stdout)["wheels"]
-    (wheel,) = (tmp_path / "out").iterdir()
-    assert made["file"] == str(wheel)
-    assert "-cp38-abi3-manylinux2014_x86_64" in wheel.name
-    assert made["tested"] == made["pythons"] == [item.pythons[0] for item in whole]
+    stable, own = json.loads(finished.stdout)["wheels"]
+    assert {stable["file"], own["file"]} == {str(path) for path in (tmp_path / "out").iterdir()}
+    assert "-cp38-abi3-manylinux2014_x86_64" in stable["file"]
+    assert (
+        stable["tested"]
+        == stable["pythons"]
+        == [item.pythons[0] for item in whole if item.pythons != (FREE_THREADED,)]
+    )
+    # The ABI of free-threaded Pythons is not that stable one.
+    assert own["tested"] == own["pythons"] == [FREE_THREADED]
+
+
+@pytest.mark.network
+def test_an_extension_that_leaves_the_stable_abi_is_refused_by_file_symbol_and_version(
+    image: str, cache: Cache, tmp_path: Path
+) -> None:
+    tree = tmp_path / "terrain"
+    shutil.copytree(EXAMPLE, tree)
+    code = tree / "src" / "terrain" / "_native.c"
+    code.write_text(
+        code.read_text()
+        .replace("#include <Python.h>", "#undef Py_LIMITED_API\n#include <Python.h>")
+        .replace("PyLong_FromLong(heights_size())", "PyUnicode_New(heights_size() % 7, 127)")
+    )
+    environment = {"TERRAIN_ABI3": "1", "TERRAIN_KERNELS": "1"}
+    chosen = options(image, None, pythons=("3.11",), environment=environment)
+    with pytest.raises(VerificationError, match="which the stable ABI does not have") as caught:
+        build_wheels(tree, tmp_path / "out", cache, options=chosen)
+    assert "terrain/_native.abi3.so imports PyUnicode_New" in caught.value.found
+    assert "every CPython from 3.8 on" in caught.value.expected
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("mode", ["processes", "threads", "crash"])
+def test_the_first_import_in_a_free_threaded_python(
+    image: str, parts: list[Made], tmp_path: Path, mode: str
+) -> None:
+    chosen = next(item for item in parts if item.pythons == (FREE_THREADED,))
+    site = tmp_path / "site"
+    for wheel in (chosen.wheel, *chosen.libraries):
+        shutil.unpack_archive(wheel, site, "zip")
+    with engine() as client, sandbox(client, client.images.get(image), network="none") as box:
+        box.put(site, "/site")
+        box.put(Path(__file__).with_name("import_at_once.py"), "/import_at_once.py")
+        said = box.read(
+            ["/opt/python/cp313-cp313t/bin/python", "/import_at_once.py", mode],
+            {"PYTHONPATH": "/site"},
+        )
+    assert said == "passed"
 
 
 def test_the_table_of_images(image: str, bundle_command: BundleCommand) -> None:
