@@ -105,7 +105,8 @@ def _join_in(parent: str) -> str:
         try:
             for path, _, digest, pieces in _FILES:
                 _write(os.path.join(staging, path), digest, pieces)
-            if os.path.isdir(place):
+            # Without a lock, another may have put it there meanwhile.
+            if os.path.isdir(place) and not _is_whole(place):
                 damaged = _new_folder(os.path.join(parent, prefix))
                 os.rename(place, damaged)
                 _remove(damaged)

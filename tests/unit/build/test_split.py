@@ -167,6 +167,22 @@ def test_many_threads_at_once(site: Site) -> None:
     assert site.run(code)[:2] == (0, "True")
 
 
+def test_many_processes_at_once_where_files_cannot_be_locked(site: Site) -> None:
+    code = (
+        "import fcntl, time\n"
+        "def refuse(*_): raise OSError(38, 'no locks here')\n"
+        "fcntl.flock = refuse\n"
+        "time.sleep(max(0, START - time.time()))\n"
+        "import big; print(big.ready)"
+    ).replace("START", str(time.time() + 1))
+    processes = [site.start(code) for _ in range(12)]
+    for process in processes:
+        out, error = process.communicate(timeout=60)
+        assert (process.returncode, out.strip()) == (0, "True"), error
+    assert len(site.joined()) == 1
+    assert not list(site.cache.glob(".*"))
+
+
 def test_a_process_killed_in_the_middle_leaves_nothing_under_the_final_name(site: Site) -> None:
     code = (
         "import os, time\n"
