@@ -7,7 +7,7 @@ import datetime
 import decimal
 import json
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple  # noqa: F401  # in type comments
 
 from flink_plugins.errors import PipelineError
 
@@ -256,17 +256,23 @@ def converter(type_: ColumnType, make_row: Callable[..., Any] = tuple) -> Conver
 
 def record_converter(
     schema: Schema, make_row: Callable[..., Any] = tuple
-) -> Callable[[Dict[str, Any]], List[Any]]:
+) -> Callable[[Dict[str, Any]], Tuple[Any, ...]]:
     """A function from a message to the values of ``schema``, in order.
 
     The function raises ValueError that names the column, or TypeError if the message is no mapping.
     """
     columns = [(name, converter(type_, make_row)) for name, type_ in schema]
+    names = [name for name, _ in schema]
+    exact = [_EXACT.get(type_.name) for _, type_ in schema]
 
-    def convert(message: Dict[str, Any]) -> List[Any]:
+    def convert(message: Dict[str, Any]) -> Tuple[Any, ...]:
         get = message.get
+        values = tuple(map(get, names))
+        # Mostly nothing is to be converted; to find that out costs less than the calls would.
+        if list(map(type, values)) == exact:
+            return values
         try:
-            return [to(get(name)) for name, to in columns]
+            return tuple([to(value) for (_, to), value in zip(columns, values)])
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             for name, to in columns:
                 try:

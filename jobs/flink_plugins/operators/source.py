@@ -8,8 +8,19 @@ exactly one, which gives an instance its number and a place for its state.
 
 from __future__ import annotations
 
+import gc
 import json
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+import time
+from typing import (  # noqa: F401  # in type comments
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, KeyedStream
@@ -32,7 +43,11 @@ except ImportError:
 _MAX_PARALLELISM = 128
 _SHORTEST_WAIT_MS = 2
 _LONGEST_WAIT_MS = 20
-_BATCH = 5000
+# A checkpoint waits for the batch in progress: batches are cut to what passes in this time.
+_BATCH_SECONDS = 0.02
+_SMALLEST_BATCH = 16
+_FIRST_BATCH = 1024
+_LARGEST_BATCH = 8192
 
 TEXT_SCHEMA = (("data", ColumnType("STRING")),)  # type: Schema
 
@@ -60,24 +75,43 @@ class SourceSpec(NamedTuple):
         return (*columns, (self.meta, ColumnType("STRING"))) if self.meta else columns
 
 
-class _Encoder:
-    def __init__(self, spec: SourceSpec) -> None:
-        self._convert = record_converter(spec.schema, make_row) if spec.schema else None
-        self._meta = bool(spec.meta)
-
-    def __call__(self, message: Dict[str, Any], meta: Optional[Dict[str, Any]]) -> List[Any]:
-        if self._convert is not None:
-            values = self._convert(message)
-        else:
-            values = [json.dumps(message, ensure_ascii=False)]
-        if self._meta:
-            values.append(None if meta is None else json.dumps(meta, ensure_ascii=False))
-        return values
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def _fast_row(values: List[Any]) -> Any:
+def _as_text(message: Dict[str, Any]) -> Tuple[Any, ...]:
+    return (_json(message),)
+
+
+def _encoder(spec: SourceSpec) -> Callable[[Dict[str, Any], Optional[Dict[str, Any]]], Any]:
+    """A function from a message and its meta data to a tuple with the values of the columns."""
+    convert = record_converter(spec.schema, make_row) if spec.schema else _as_text
+    if spec.meta:
+        return lambda message, meta: (
+            *convert(message),
+            None if meta is None else _json(meta),
+        )
+    return lambda message, meta: convert(message)
+
+
+def _fast_row(values: Any) -> Any:
     """What PyFlink's own operators hand to its coders; made three times as fast as a Row."""
-    return InternalRow(values, 0)
+    return InternalRow(list(values), 0)
+
+
+class _BatchSize:
+    """How many records to take at a time, so that a batch passes in about `_BATCH_SECONDS`."""
+
+    def __init__(self) -> None:
+        self.limit = _FIRST_BATCH
+        self._full_since = 0.0
+
+    def took(self, count: int, now: float) -> None:
+        """A batch of ``count`` records is about to be handed over at ``now``, in seconds."""
+        if self._full_since:
+            factor = _BATCH_SECONDS / max(now - self._full_since, 0.001)
+            limit = int(self.limit * min(max(factor, 0.5), 1.25))
+            self.limit = min(max(limit, _SMALLEST_BATCH), _LARGEST_BATCH)
+        self._full_since = now if count >= self.limit else 0.0
 
 
 class PushSource(KeyedProcessFunction):
@@ -92,6 +126,7 @@ class PushSource(KeyedProcessFunction):
         """Prepare; the plugin starts with the first tick, when its state can be read."""
         self._in_process = in_process_mode(runtime_context)
         self._row = _fast_row if self._in_process and InternalRow is not None else make_row
+        self._size = {}  # type: Dict[str, _BatchSize]
         self._runners = {}  # type: Dict[str, SourceRunner]
         self._armed = {}  # type: Dict[str, int]
         self._wait = {}  # type: Dict[str, int]
@@ -115,8 +150,10 @@ class PushSource(KeyedProcessFunction):
             self._start(key)
         elif self._armed.get(key) != timestamp:
             return  # of a chain of timers that another has replaced
-        runner = self._runners[key]
-        records, changed = runner.drain(_BATCH)
+        runner, size = self._runners[key], self._size[key]
+        limit = size.limit
+        records, changed = runner.drain(limit)
+        size.took(len(records), time.monotonic())
         if changed:
             self._saved.update(dict(runner.state))
         self._metrics.publish()
@@ -124,7 +161,7 @@ class PushSource(KeyedProcessFunction):
             self._wait[key] = _SHORTEST_WAIT_MS
         else:
             self._wait[key] = min(self._wait.get(key, 1) * 2, _LONGEST_WAIT_MS)
-        self._arm(key, ctx, 1 if len(records) >= _BATCH else self._wait[key])
+        self._arm(key, ctx, 1 if len(records) >= limit else self._wait[key])
         if not records:
             return
         row = self._row
@@ -146,7 +183,7 @@ class PushSource(KeyedProcessFunction):
         source.configure(spec.datasource, dict(spec.conf))
         runner = SourceRunner(
             source,
-            _Encoder(spec),
+            _encoder(spec),
             spec.options,
             spec.job,
             spec.name,
@@ -156,8 +193,13 @@ class PushSource(KeyedProcessFunction):
             len(self._keys),
         )
         self._runners[key] = runner
+        self._size[key] = _BatchSize()
         if self._in_process:
             when_orphaned(runner.stop)
+            # Beam, pandas and what else was imported never goes away; leaving it out makes the
+            # collector's passes, which stop all threads, short.
+            gc.collect()
+            gc.freeze()
         runner.start()
 
     def close(self) -> None:

@@ -11,15 +11,13 @@ from flink_plugins.errors import SourceClosed
 
 def weigh(value: Any) -> int:
     """About how many bytes ``value`` keeps in memory; exact for the payload of strings."""
-    if type(value) is list:  # a record, once for each: no calls for its plain values
-        total = 56
+    if type(value) is tuple:  # a record, once for each: no calls for its plain values
+        total = 56 + 32 * len(value)
         for item in value:
             kind = type(item)
             if kind is str:
-                total += 48 + len(item)
-            elif kind is int or kind is float:
-                total += 16
-            else:
+                total += len(item)
+            elif kind is not int and kind is not float:
                 total += weigh(item)
         return total
     if value is None or isinstance(value, (bool, int, float)):
@@ -42,22 +40,28 @@ class Buffer:
     def __init__(self, records: int, size: int) -> None:
         self._records = records
         self._size = size
-        self._items = deque()  # type: Deque[Tuple[Any, int]]
+        # Side by side, since a pair for each item would be one more object for Python's collector.
+        self._items = deque()  # type: Deque[Any]
+        self._weights = deque()  # type: Deque[int]
         self._held = 0
-        self._room = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
         self._closed = False
 
     def put(self, item: Any, weight: int) -> None:
         """Append ``item``; blocks while the buffer is full. Raises SourceClosed once closed."""
-        with self._room:
-            while not self._closed and (
-                len(self._items) >= self._records
-                or (self._items and self._held + weight > self._size)
+        with self._lock:
+            items = self._items
+            while (
+                self._closed
+                or len(items) >= self._records
+                or (self._held + weight > self._size and items)
             ):
+                if self._closed:
+                    raise SourceClosed("the source was closed: return from open()")
                 self._room.wait()
-            if self._closed:
-                raise SourceClosed("the source was closed: return from open()")
-            self._items.append((item, weight))
+            items.append(item)
+            self._weights.append(weight)
             self._held += weight
 
     def take(self, limit: int, size: int) -> List[Any]:
@@ -65,21 +69,21 @@ class Buffer:
 
         At most ``limit`` items of together about ``size`` bytes, but at least one if there is one.
         """
-        with self._room:
-            items = self._items
+        with self._lock:
+            items, weights = self._items, self._weights
             if not items:
                 return []
             if len(items) <= limit and self._held <= size:
-                taken = [item for item, _ in items]
+                taken = list(items)
                 items.clear()
+                weights.clear()
                 self._held = 0
             else:
                 taken = []
                 room = size
-                while items and len(taken) < limit and (room >= items[0][1] or not taken):
-                    item, weight = items.popleft()
-                    taken.append(item)
-                    room -= weight
+                while items and len(taken) < limit and (room >= weights[0] or not taken):
+                    taken.append(items.popleft())
+                    room -= weights.popleft()
                 self._held -= size - room
             self._room.notify_all()
             return taken
@@ -87,17 +91,16 @@ class Buffer:
     def take_while(self, wanted: Callable[[Any], bool]) -> List[Any]:
         """Remove and return the oldest items up to the first that is not ``wanted``."""
         taken = []
-        with self._room:
-            while self._items and wanted(self._items[0][0]):
-                item, weight = self._items.popleft()
-                taken.append(item)
-                self._held -= weight
+        with self._lock:
+            while self._items and wanted(self._items[0]):
+                taken.append(self._items.popleft())
+                self._held -= self._weights.popleft()
             self._room.notify_all()
         return taken
 
     def close(self) -> None:
         """Wake all that wait in ``put``; they and all that follow get SourceClosed."""
-        with self._room:
+        with self._lock:
             self._closed = True
             self._room.notify_all()
 

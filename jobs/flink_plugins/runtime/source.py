@@ -148,7 +148,7 @@ class SourceRunner:
                 raise PluginFailure("source {}: {}".format(self.name, self._failure))
             return items, False
         changed = False
-        if any(type(item) is _StateChange for item in items):
+        if _StateChange in map(type, items):
             records = []
             for item in items:
                 if type(item) is _StateChange:

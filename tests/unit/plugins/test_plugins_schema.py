@@ -74,7 +74,7 @@ def test_values_that_do_not_fit_are_refused(type_, value):
 
 def test_a_record_has_the_columns_in_order_and_an_error_names_the_column():
     convert = record_converter(parse_schema({"name": "STRING", "n": "INT"}))
-    assert convert({"n": 1, "other": 2}) == [None, 1]
+    assert convert({"n": 1, "other": 2}) == (None, 1)
     with pytest.raises(ValueError, match="column n: "):
         convert({"n": "many"})
 
