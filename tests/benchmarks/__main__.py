@@ -15,7 +15,7 @@ def main() -> int:
     names = [
         module.name
         for module in pkgutil.iter_modules(tests.benchmarks.__path__)
-        if module.name not in ("__main__", "harness")
+        if module.name not in ("__main__", "harness", "onflink")
     ]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)}")
