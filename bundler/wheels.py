@@ -140,7 +140,12 @@ def _build(
 
     try:
         return wheels + build_in_container(
-            compiled, target, cache, progress, builder.options or ContainerOptions()
+            compiled,
+            target,
+            cache,
+            progress,
+            builder.options or ContainerOptions(),
+            offline=offline,
         )
     except BuildError as error:
         if not refusals:

@@ -77,7 +77,7 @@ def _found(
     if kind == "manylinux":
         from bundler.base.manylinux import manylinux_base
 
-        return manylinux_base(target, cache, progress, options.image)
+        return manylinux_base(target, cache, progress, options.image, offline=options.offline)
     if kind == "conda":
         try:
             from bundler.base.conda import conda_base, prefix_base

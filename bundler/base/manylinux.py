@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.base.model import Base, Interpreter
 from bundler.base.prefix import relocatable
-from bundler.base.store import Made, keep, key_of
+from bundler.base.store import Made, keep, key_of, load
 from bundler.errors import BuildError
 
 if TYPE_CHECKING:
@@ -72,19 +72,35 @@ with open(os.path.join(sys.argv[1], "facts.json"), "w") as file:
 
 
 def manylinux_base(
-    target: Target, cache: Cache, progress: Progress, image: str | None = None
+    target: Target,
+    cache: Cache,
+    progress: Progress,
+    image: str | None = None,
+    *,
+    offline: bool = False,
 ) -> Base:
     """The base made of ``/opt/python/cpXY-...`` in ``image``, from the cache if it was made before.
 
     ``image`` is an image or the name of a build image; None takes the one of the target's platform.
-    Raises BuildError if there is no engine, no such image, or no such Python in it.
+    With ``offline`` no engine is needed. Raises BuildError if there is no engine, no such image, or
+    no such Python in it.
     """
     # Imported here, so that the other bases need no container packages.
     from bundler.build.container import python_in
     from bundler.build.engine import engine
-    from bundler.build.images import target_image
+    from bundler.build.images import last_image, target_image
     from bundler.build.sandbox import name_of, sandbox
 
+    if offline:
+        seen = last_image(image, target, cache)
+        base = load(cache, _identity(seen.id, target), "manylinux", f"the Python of {seen.name}")
+        if base is None:
+            raise BuildError(
+                f"Python {target.python} was not taken out of {seen.name} yet.",
+                "With --offline only the cache is read, and no container is started.",
+                "Run once without --offline.",
+            )
+        return base
     with engine() as client:
         found = target_image(client, image, target, cache, progress)
         name = name_of(found)
@@ -108,8 +124,12 @@ def manylinux_base(
                 progress.note(f"{left_out} left out: it needs {library}, which the image lacks.")
             return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
 
-        identity = key_of("manylinux", found.id, target.python)
+        identity = _identity(str(found.id), target)
         return keep(cache, identity, "manylinux", f"the Python of {name}", progress, make)
+
+
+def _identity(image: str, target: Target) -> str:
+    return key_of("manylinux", image, target.python)
 
 
 def _unpacked(box: Sandbox, executable: str, root: Path) -> Interpreter:

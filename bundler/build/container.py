@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from bundler.build.engine import engine
-from bundler.build.images import target_image
+from bundler.build.images import SeenImage, last_image, target_image
 from bundler.build.log import Log, build_log
 from bundler.build.sandbox import Sandbox, name_of, sandbox
 from bundler.build.settings import settings_for
@@ -26,8 +26,6 @@ from bundler.progress import SILENT, Progress
 from bundler.verify.wheels import check_wheel
 
 if TYPE_CHECKING:
-    from docker.models.images import Image
-
     from bundler.cache import Cache
     from bundler.target import Target
 
@@ -71,19 +69,29 @@ def build_in_container(
     cache: Cache,
     progress: Progress = SILENT,
     options: ContainerOptions = ContainerOptions(),
+    *,
+    offline: bool = False,
 ) -> list[Path]:
     """A wheel for each of ``sources``, from the cache if it was built before in the same image.
 
     Compiled wheels are repaired (auditwheel) to the platform tag of ``target`` and read back.
-    Raises BuildError if there is no engine or no image, or a build fails; VerificationError if a
-    wheel would not load on the target.
+    With ``offline`` nothing is built and no engine needed. Raises BuildError if there is no engine
+    or no image, or a build fails or would be needed; VerificationError if a wheel would not load on
+    the target.
     """
-    with engine() as client:
-        image = target_image(client, options.image, target, cache, progress)
-        kept = {
+
+    def places(image: str) -> dict[Source, Path]:
+        return {
             source: cache.path("built", _key(source, target, image, options), "wheel")
             for source in sources
         }
+
+    if offline:
+        seen = last_image(options.image, target, cache)
+        return [_kept(source, place, seen) for source, place in places(seen.id).items()]
+    with engine() as client:
+        image = target_image(client, options.image, target, cache, progress)
+        kept = places(str(image.id))
         missing = [source for source in sources if _built(kept[source]) is None]
         if missing:
             what = missing[0].label if len(missing) == 1 else f"{len(missing)} sources"
@@ -120,12 +128,12 @@ def resolve_in_container(
             return build.compile(requirements, environment)
 
 
-def _key(source: Source, target: Target, image: Image, options: ContainerOptions) -> str:
+def _key(source: Source, target: Target, image: str, options: ContainerOptions) -> str:
     parts = [
         source.digest,
         target.python_minor,
         target.platform,
-        image.id,
+        image,
         options.system_packages,
         options.before_build,
         sorted(options.environment.items()),
@@ -135,6 +143,17 @@ def _key(source: Source, target: Target, image: Image, options: ContainerOptions
 
 def _built(folder: Path) -> Path | None:
     return next(iter(sorted(folder.glob("*.whl"))), None)
+
+
+def _kept(source: Source, place: Path, image: SeenImage) -> Path:
+    wheel = _built(place)
+    if wheel is None:
+        raise BuildError(
+            f"{source.label} was not built in {image.name} yet.",
+            "With --offline only the cache is read, and no container is started.",
+            "Run once without --offline.",
+        )
+    return wheel
 
 
 @dataclass(frozen=True, slots=True)

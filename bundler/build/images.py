@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from bundler.build.engine import architecture_of, engine, machine_of, proxies
 from bundler.build.log import Log, build_log
 from bundler.cache import Cache
 from bundler.errors import BuildError, UsageError
+from bundler.files import whole_file
 from bundler.process import run
 from bundler.progress import SILENT, Progress
 from bundler.requirements import read_requirements
@@ -75,6 +77,14 @@ class ImageState:
     id: str | None = None
     size: int = 0
     created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """An image as an engine had it: its id, and its name for people."""
+
+    id: str
+    name: str
 
 
 def recipes() -> list[str]:
@@ -148,8 +158,7 @@ def target_image(
     """
     from docker.errors import ImageNotFound
 
-    name = given or _recipe_for(target)
-    reference = _reference(name) if name in recipes() else name
+    name, reference = _named(given, target)
     try:
         image = client.images.get(reference)
     except ImageNotFound:
@@ -166,7 +175,44 @@ def target_image(
             f"{target.platform} needs one for {target.architecture}.",
             "Name one with --image, or choose another --platform.",
         )
+    seen = SeenImage(str(image.id), next(iter(image.tags), str(image.id)))
+    if _seen(cache, reference) != seen:
+        with whole_file(_memory(cache, reference)) as path:
+            path.write_text(json.dumps([seen.id, seen.name]))
     return image
+
+
+def last_image(given: str | None, target: Target, cache: Cache) -> SeenImage:
+    """What `target_image` found when it was last asked the same; no engine is needed.
+
+    Raises BuildError if it never was.
+    """
+    name, reference = _named(given, target)
+    seen = _seen(cache, reference)
+    if seen is None:
+        raise BuildError(
+            f"The image {name} was not used here yet.",
+            "With --offline only the cache is read, and no engine is asked.",
+            "Run once without --offline.",
+        )
+    return seen
+
+
+def _named(given: str | None, target: Target) -> tuple[str, str]:
+    name = given or _recipe_for(target)
+    return name, _reference(name) if name in recipes() else name
+
+
+def _memory(cache: Cache, reference: str) -> Path:
+    return cache.path("images", hashlib.sha256(reference.encode()).hexdigest(), "image.json")
+
+
+def _seen(cache: Cache, reference: str) -> SeenImage | None:
+    try:
+        id_, name = json.loads(_memory(cache, reference).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return SeenImage(id_, name)
 
 
 def _pull(client: DockerClient, reference: str, progress: Progress) -> Image:

@@ -29,7 +29,9 @@ def image(cache: Cache) -> str:
     return debian_image(cache)
 
 
-def test_the_python_of_an_image_runs_from_another_folder(image: str, tmp_path: Path) -> None:
+def test_the_python_of_an_image_runs_from_another_folder(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = set(containers())
     cache = Cache(tmp_path / "cache")
     base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
@@ -50,6 +52,12 @@ def test_the_python_of_an_image_runs_from_another_folder(image: str, tmp_path: P
     assert said.stdout.split() == [base.python_version, str(place), "OpenSSL"]
     again = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
     assert [entry.name for entry in again.entries] == [entry.name for entry in base.entries]
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    offline = BaseOptions(image=image, offline=True)
+    assert find_base("manylinux", TARGET, cache, SILENT, options=offline) == again
+    other = Target.parse(python="3.8", platform=PLATFORM)
+    with pytest.raises(BuildError, match="was not taken out of"):
+        find_base("manylinux", other, cache, SILENT, options=offline)
 
 
 def test_a_glibc_newer_than_the_targets_is_seen(image: str, tmp_path: Path) -> None:

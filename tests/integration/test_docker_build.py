@@ -369,6 +369,28 @@ def test_deps_with_a_package_that_needs_a_compiler_and_a_system_package(
         f'[build]\nbuilder = "container"\nimage = "{image}"\n'
         'system-packages = ["hello"]\nbefore-build = ["hello"]\n'
     )
+    bundle_command("lock", cwd=tmp_path)  # type: ignore[operator]
     bundle_command("deps", cwd=tmp_path)  # type: ignore[operator]
+    made = (tmp_path / "deps.zip").read_bytes()
     listing = " ".join(zipfile.ZipFile(tmp_path / "deps.zip").namelist())
     assert "_crcfunext.cpython-311-x86_64-linux-gnu.so" in listing
+    # From the lock and the cache, with neither network nor engine.
+    nothing = {
+        "DOCKER_HOST": f"unix://{tmp_path}/none.sock",
+        "PIP_INDEX_URL": "http://127.0.0.1:1/simple/",
+    }
+    (tmp_path / "deps.zip").unlink()
+    bundle_command("deps", "--offline", cwd=tmp_path, env=nothing)  # type: ignore[operator]
+    assert (tmp_path / "deps.zip").read_bytes() == made
+    refused = bundle_command("deps", cwd=tmp_path, env=nothing, check=False)  # type: ignore[operator]
+    assert "No container engine answers" in refused.stderr
+
+
+def test_offline_nothing_is_built(image: str, own_cache: Cache, tmp_path: Path) -> None:
+    source = c_source(tmp_path, "unbuilt")
+    with pytest.raises(BuildError, match="was not used here yet"):
+        build_in_container([source], TARGET, own_cache, options=offline(image), offline=True)
+    other = c_source(tmp_path, "built")
+    build_in_container([other], TARGET, own_cache, options=offline(image))
+    with pytest.raises(BuildError, match=r"unbuilt 1\.0 was not built in flink-bundler/debian"):
+        build_in_container([source, other], TARGET, own_cache, options=offline(image), offline=True)
