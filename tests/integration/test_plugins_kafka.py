@@ -8,10 +8,12 @@ import shutil
 import socket
 import subprocess
 import textwrap
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from plugins_support import eventually
+from plugins_support import ENDED, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 
@@ -45,6 +47,13 @@ config:
     consistency: AT_LEAST_ONCE
     value_type: text
     type_spec: {{group_id: job, auto_offset_reset: earliest}}
+  middle-again:
+    type: kafka
+    brokers: "{brokers}"
+    topic: middle
+    consistency: AT_LEAST_ONCE
+    value_type: text
+    type_spec: {{group_id: another, auto_offset_reset: earliest}}
 """
 
 
@@ -64,6 +73,7 @@ class Kafka:
     def __init__(self, folder, libraries):
         self.folder = folder
         self.libraries = libraries
+        self.process = None
         self.port, controller = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         (folder / "server.properties").write_text(
@@ -83,7 +93,6 @@ class Kafka:
         )
         identifier = uuid.uuid4().hex[:22]
         self.java("kafka.tools.StorageTool", "format", "-t", identifier, "-c").wait(60)
-        self.process = self.java("kafka.Kafka")
 
     def java(self, main, *arguments):
         with (self.folder / "kafka.log").open("ab") as log:
@@ -101,6 +110,10 @@ class Kafka:
         self.process.kill()
         self.process.wait(10)
 
+    def start(self):
+        self.process = self.java("kafka.Kafka")
+        eventually(self.reachable, 60, "kafka listens")
+
 
 @pytest.fixture
 def broker(tmp_path, tmp_path_factory):
@@ -116,13 +129,16 @@ def broker(tmp_path, tmp_path_factory):
           f"-DoutputDirectory={tmp_path}")  # fmt: skip
     kafka = Kafka(tmp_path, libraries)
     try:
-        eventually(kafka.reachable, 60, "kafka listens")
+        kafka.start()
         yield kafka
     finally:
-        kafka.stop()
+        if kafka.process is not None:
+            kafka.stop()
 
 
-def test_flinks_connector_and_sinetstreams_plugin_pass_messages_on_over_a_kill(flink, broker):
+def test_messages_pass_through_both_over_a_kill_a_poison_and_a_restart_of_the_broker(
+    flink, broker, tmp_path
+):
     from kafka import KafkaConsumer, KafkaProducer
 
     jar = next(broker.folder.glob("flink-sql-connector-kafka-*.jar"))
@@ -130,12 +146,16 @@ def test_flinks_connector_and_sinetstreams_plugin_pass_messages_on_over_a_kill(f
     service.write_text(SERVICES.format(brokers=broker.address))
     options = {"topic": "in", "properties.bootstrap.servers": broker.address, "format": "json"}
     producer = KafkaProducer(
-        bootstrap_servers=broker.address, value_serializer=lambda v: json.dumps(v).encode()
+        bootstrap_servers=broker.address, acks="all", retries=1000, retry_backoff_ms=200
     )
-    for number in range(500):
-        producer.send("in", {"n": number})
-    producer.flush()
 
+    def send(numbers, pause=0.0):
+        for number in numbers:
+            producer.send("in", json.dumps({"n": number}).encode())
+            time.sleep(pause)
+        producer.flush()
+
+    send(range(500))
     conf = {"config_file": "data.zip/job/sinet.yml"}
     job = flink.run(
         {
@@ -151,6 +171,7 @@ def test_flinks_connector_and_sinetstreams_plugin_pass_messages_on_over_a_kill(f
                     "plugin": "sinetstream",
                     "conf": {**conf, "service": "middle-read"},
                     "schema": {"value": "STRING"},
+                    "on_error": "log",
                 },
             },
             "steps": {
@@ -186,10 +207,57 @@ def test_flinks_connector_and_sinetstreams_plugin_pass_messages_on_over_a_kill(f
     eventually(lambda: all_of(500), 90, "500 messages through both")
     job.await_checkpoint()
     assert job.kill_workers() >= 1
-    for number in range(500, 1000):
-        producer.send("in", {"n": number})
-    producer.flush()
+    send(range(500, 1000))
     eventually(lambda: all_of(1000), 90, "1000 messages after the kill")
+
+    producer.send("middle", b"no message of SINETStream").get(30)
+    send(range(1000, 1100))
+    eventually(lambda: all_of(1100), 60, "what follows the poison")
+    log = "".join(path.read_text() for path in flink.cluster.logs.glob("taskmanager*"))
+    assert "a message of topic 'middle' does not decode" in log
+
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(send, range(1100, 1600), 0.005)
+        eventually(lambda: all_of(1200), 60, "the stream is in flow")
+        broker.stop()
+        time.sleep(1)
+        broker.start()
+        sending.result(60)
+    eventually(lambda: all_of(1600), 120, "all messages after the restart of the broker")
+
+    # Under "fail" a stored message that does not decode stops the job at each attempt.
+    other = flink.run(
+        {
+            "name": "poisoned",
+            "checkpoint": {"interval": "500 ms"},
+            "sources": {
+                "back": {
+                    "plugin": "sinetstream",
+                    "conf": {**conf, "service": "middle-again"},
+                    "schema": {"value": "STRING"},
+                }
+            },
+            "sinks": {
+                "out": {
+                    "plugin": "plugins_workload:JsonSink",
+                    "from": "back",
+                    "conf": {"path": str(tmp_path / "before")},
+                }
+            },
+        },
+        files={"sinet.yml": service},
+        settings={
+            "restart-strategy.type": "fixed-delay",
+            "restart-strategy.fixed-delay.attempts": "1",
+            "restart-strategy.fixed-delay.delay": "0 s",
+        },
+        running=False,
+    )
+    eventually(lambda: other.state in ENDED, 90, "the job fails")
+    assert other.state == "FAILED"
+    assert other.failures().count("source back: a message of topic 'middle' does not decode") >= 2
+    assert lines(tmp_path / "before")
+
     consumer.close()
     producer.close()
     assert job.cancel() < 15

@@ -64,9 +64,11 @@ class PluginSink(ProcessFunction):
     def process_element(self, value: Any, ctx: Any) -> Tuple[()]:
         """Write one record. Raises PluginFailure by the policy of the sink."""
         self._runner.write(dict(zip(self._spec.columns, value)))
-        if self._runner.acknowledges and not self._bundles_seen:
+        if self._runner.acknowledges:
+            # Beam's worker gives each bundle to whichever of its threads has been idle longest.
             self._writing_thread = threading.get_ident()
-            self._runner.flush()
+            if not self._bundles_seen:
+                self._runner.flush()
         self._metrics.publish()
         return ()
 
