@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundler.archive.entry import Entry
+from bundler.archive.entry import Entry, text_entry
 from bundler.archive.merge import merge
 from bundler.archive.read import tree_entries
 from bundler.archive.slim import slim
@@ -21,6 +21,8 @@ from bundler.target import Target
 from bundler.wheels import Wheel
 
 PREFIX = "venv"
+CODE = "job-code"
+"""The folder beside the unpacked archives with a job's own Python files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def pack_venv(
     started = time.monotonic()
     layout = prefix_layout(PREFIX, base.site_packages, base.executable, target.python_minor)
     prefix = [entry.renamed(f"{PREFIX}/{entry.name}") for entry in base.entries]
+    prefix.append(_beside(base))
     packages = {**dict(base.distributions), **{wheel.name: wheel.version for wheel in wheels}}
     manifest = _manifest("venv", target, packages, rules) | {
         "base": base.kind,
@@ -76,6 +79,19 @@ def pack_venv(
     executable = executable_in(out.name, base.executable)
     seconds = time.monotonic() - started
     return Packed("venv", archive, seconds, packages, executable, python=base.python_version)
+
+
+def _beside(base: Base) -> Entry:
+    """Has the interpreter find what lies beside the unpacked venv.zip.
+
+    In thread mode ``python.pythonpath`` does not do: its relative paths are put on sys.path before
+    Flink changes to the folder that they start from, and Python keeps in mind that nothing is there
+    (seen on 1.20.5 to 2.3.0).
+    """
+    site_packages = f"{PREFIX}/{base.site_packages}"
+    up = "../" * (site_packages.count("/") + 2)
+    text = "".join(f"{up}{name}\n" for name in (CODE, "deps.zip"))
+    return text_entry(f"{site_packages}/flink_bundler.pth", text, owner="flink-bundler")
 
 
 def pack_deps(

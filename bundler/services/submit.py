@@ -26,6 +26,7 @@ from bundler.archive.writer import write_archive
 from bundler.cache import Cache
 from bundler.errors import JobError, UsageError
 from bundler.flink.distribution import flink_distribution
+from bundler.pack import CODE
 from bundler.progress import SILENT, Progress
 from bundler.services.failure import driver_output, java_cause, job_error, python_traceback
 from bundler.services.flink import flat
@@ -33,7 +34,6 @@ from bundler.services.model import JobBundle, JobResult
 from bundler.services.rest import FlinkApi, RefusedError
 
 _DRIVER = "org.apache.flink.client.python.PythonDriver"
-_CODE = "job-code"
 _ENDED = {"FINISHED", "FAILED", "CANCELED", "SUSPENDED"}
 _POLL_SECONDS = 0.25
 
@@ -164,7 +164,7 @@ def _run(api: FlinkApi, bundle: JobBundle, progress: Progress, cache: Cache, tim
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, api, uploaded, progress)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bundle-submit-")))
-        code = folder / f"{_CODE}.zip"
+        code = folder / f"{CODE}.zip"
         module = write_code(bundle, code)
         driver = write_program(python_jar, bundle, folder)
         files = [driver, code, *_archives(bundle).values()]
@@ -205,7 +205,7 @@ def rest_configuration(
     named ``.zip``. 1.17 lacks that option; there the code is a ``python.files`` of its own, whose
     ``sitecustomize`` extends the path.
     """
-    archives = _archives(bundle) | {_CODE: code}
+    archives = _archives(bundle) | {CODE: code}
     configuration: dict[str, object] = {
         "python.archives": ",".join(
             f"{uploaded[str(path)]}#{name}" for name, path in archives.items()
@@ -226,7 +226,7 @@ def _has_pythonpath(bundle: JobBundle) -> bool:
 
 
 def _on_path(bundle: JobBundle) -> list[str]:
-    return [_CODE, *(path.name for path in _python_archives(bundle))]
+    return [CODE, *(path.name for path in _python_archives(bundle))]
 
 
 def _python_archives(bundle: JobBundle) -> Iterator[Path]:
