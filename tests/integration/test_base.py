@@ -18,9 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import pytest
-from unpacked import contents, unpack
+from unpacked import contents, run_python, unpack
 
-from bundler.base import Base, BaseOptions, find_base
+from bundler.base import BaseOptions, find_base
 from bundler.base.host import find_host
 from bundler.base.libraries import TARGET_HAS
 from bundler.cache import Cache
@@ -68,19 +68,6 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "none"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
-
-
-def run_python(prefix: Path, base: Base, code: str) -> list[str]:
-    finished = subprocess.run(
-        [prefix / base.executable, "-I", "-c", code],
-        env={},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.split("\n")
 
 
 @pytest.mark.parametrize("minor", MINORS)

@@ -25,7 +25,7 @@ import pytest
 pytest.importorskip("rattler", reason="the conda extra is not installed")
 
 from flink_support import BundleCommand
-from unpacked import contents, unpack
+from unpacked import contents, run_python, unpack
 from uv import find_uv_bin
 
 from bundler.archive.read import manifest_of
@@ -235,19 +235,6 @@ class Recorded(Progress):
         self.lines.append(text)
 
 
-def run_python(prefix: Path, base: Base, code: str) -> str:
-    finished = subprocess.run(
-        [prefix / base.executable, "-I", "-c", code],
-        env={},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
-
-
 def test_an_environment_file_becomes_a_prefix_that_moves(
     channel: Channel, url: str, cache: Cache, tmp_path: Path
 ) -> None:
@@ -261,7 +248,7 @@ def test_an_environment_file_becomes_a_prefix_that_moves(
     assert base.fits(channel.target)
     prefix = tmp_path / "elsewhere" / "venv"
     unpack(base.entries, prefix)
-    found = run_python(
+    (found,) = run_python(
         prefix, base, "import sys, ssl, sqlite3, greet; print(sys.prefix, greet.__file__)"
     )
     assert found.split() == [str(prefix), str(prefix / base.site_packages / "greet/__init__.py")]
@@ -478,7 +465,7 @@ def test_an_existing_environment_is_packed(
     )
     assert {("greet", "1.0"), ("by-pip", "2.0")} <= set(base.distributions)
     unpack(base.entries, tmp_path / "moved")
-    found = run_python(
+    (found,) = run_python(
         tmp_path / "moved", base, "import greet, by_pip; print(greet.hello(), by_pip.here)"
     )
     assert found.split() == ["hello", str(tmp_path / "moved" / base.site_packages / "by_pip.py")]

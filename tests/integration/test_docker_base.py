@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 from docker_engine import PLATFORM, containers, debian_image, need_engine
+from flink_support import JOBS, BundleCommand
 from unpacked import unpack
 
 from bundler.base import BaseOptions, find_base
 from bundler.cache import Cache
 from bundler.errors import BuildError
+from bundler.flink.cluster import LocalCluster
 from bundler.progress import SILENT
+from bundler.services.model import JobBundle
+from bundler.services.submit import submit
 from bundler.target import Target
 
 pytestmark = pytest.mark.docker
 
-TARGET = Target.parse(python="3.11", platform=PLATFORM)
+TARGET = Target.parse(flink="2.2.1", python="3.11", platform=PLATFORM)
 CODE = """
 import ctypes, hashlib, json, lzma, sqlite3, ssl, sys, zlib
 print(sys.version.split()[0], sys.prefix, ssl.OPENSSL_VERSION.split()[0])
@@ -79,17 +83,52 @@ def test_another_patch_version_than_the_images(image: str, tmp_path: Path) -> No
         find_base("manylinux", target, Cache(tmp_path), SILENT, options=BaseOptions(image=image))
 
 
-@pytest.mark.network
-def test_a_venv_with_the_python_of_an_image(
-    image: str, cache: Cache, bundle_command: object, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def bundle(
+    image: str,
+    cache: Cache,
+    bundle_command: BundleCommand,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> JobBundle:
+    """A venv.zip with PyFlink on the image's Python, and a job."""
     base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
-    (tmp_path / "bundle.toml").write_text(
-        f'[target]\nflink = "2.2.1"\npython = "{base.python_version}"\n'
+    folder = tmp_path_factory.mktemp("manylinux")
+    (folder / "bundle.toml").write_text(
+        f'[target]\nflink = "{TARGET.flink}"\npython = "{base.python_version}"\n'
         f'platform = "{PLATFORM}"\n'
         f'[venv]\nbase = "manylinux"\n[build]\nimage = "{image}"\n'
     )
     # Without --no-check: every module of the venv is imported with the image's Python.
-    bundle_command("venv", cwd=tmp_path)  # type: ignore[operator]
-    with zipfile.ZipFile(tmp_path / "venv.zip") as archive:
+    bundle_command("venv", cwd=folder)
+    return JobBundle(
+        TARGET,
+        "venv.zip/venv/bin/python3.11",
+        venv=folder / "venv.zip",
+        script=JOBS / "image_python.py",
+        parallelism=1,
+    )
+
+
+@pytest.mark.network
+def test_a_venv_with_the_python_of_an_image(bundle: JobBundle) -> None:
+    assert bundle.venv is not None
+    with zipfile.ZipFile(bundle.venv) as archive:
         assert "venv/bin/python3.11" in archive.namelist()
+
+
+@pytest.mark.flink
+@pytest.mark.network
+def test_a_job_on_flink_with_the_python_of_an_image(
+    bundle: JobBundle, image: str, flink_cluster: LocalCluster, cache: Cache
+) -> None:
+    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    output = flink_cluster.taskmanager_output()
+    result = submit(flink_cluster.rest_url, bundle, cache=cache, timeout=240)
+    assert result.state == "FINISHED"
+    (row,) = (line for line in output.lines(last=True) if line.startswith("+I["))
+    python, library = row.removeprefix("+I[").removesuffix("]").split(", ")
+    version, executable = python.split()
+    assert version == base.python_version
+    place = executable.removesuffix("/bin/python3.11")
+    assert place.endswith("venv.zip/venv")
+    assert library.startswith(f"{place}/lib/libsqlite3.so")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.base import Base
 
 
 def contents(entry: Entry) -> bytes:
@@ -36,3 +38,17 @@ def unpack(entries: Iterable[Entry], folder: Path) -> None:
         else:
             path.write_bytes(contents(entry))
             path.chmod(stat.S_IMODE(entry.mode))
+
+
+def run_python(prefix: Path, base: Base, code: str) -> list[str]:
+    """Run ``code`` with the Python of ``base``, unpacked at ``prefix``; the lines it prints."""
+    finished = subprocess.run(
+        [prefix / base.executable, "-I", "-c", code],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.splitlines()
