@@ -33,14 +33,15 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Archives:
-    """deps.zip with the plugins' code, and the interpreter of a venv.zip that is unpacked."""
+    """What jobs need: venv.zip, deps.zip with the plugins' code, venv.zip's unpacked interpreter."""
 
+    venv: Path
     deps: Path
     interpreter: Path
 
 
 def archives(folder: Path) -> Archives:
-    """Make both in ``folder``; unpacking venv.zip once saves each job doing it."""
+    """Make them in ``folder``."""
     venv, deps = folder / "venv.zip", folder / "deps.zip"
     _bundle("venv", "--flink", FLINK, "--python", PYTHON, "-o", venv)
     (folder / "requirements.txt").write_text(f"{ROOT / 'jobs'}\n")
@@ -48,7 +49,7 @@ def archives(folder: Path) -> Archives:
         "deps", "-r", folder / "requirements.txt", "--no-deps", "--exclude-in", venv, "-o", deps
     )
     subprocess.run(["unzip", "-q", str(venv), "-d", str(folder / "unpacked")], check=True)
-    return Archives(deps, folder / "unpacked" / "venv" / "bin" / f"python{PYTHON}")
+    return Archives(venv, deps, folder / "unpacked" / "venv" / "bin" / f"python{PYTHON}")
 
 
 def _bundle(*arguments: object) -> str:
@@ -130,18 +131,24 @@ def _computed(pid: int) -> float:
 
 @contextmanager
 def running(archives: Archives, variant: str, mode: str) -> Iterator[Running]:
-    """The job ``variant`` of plugins_job.py on a fresh cluster."""
+    """The job ``variant`` of plugins_job.py on a fresh cluster.
+
+    In process mode venv.zip is used where it was unpacked, which saves time; thread mode finds
+    deps.zip only beside the archive that Flink unpacked itself.
+    """
     target, cache = Target.parse(flink=FLINK), Cache.default()
     with LocalCluster(
         flink_distribution(target, cache),
         find_java(target, cache),
         configuration={"metrics.fetcher.update-interval": 500, "web.checkpoints.history": 1000},
     ) as cluster:
-        settings = [
-            word
-            for key in ("python.executable", "python.client.executable")
-            for word in ("-D", f"{key}={archives.interpreter}")
-        ]
+        settings: list[str | Path] = ["--venv", archives.venv]
+        if mode == "process":
+            settings = [
+                word
+                for key in ("python.executable", "python.client.executable")
+                for word in ("-D", f"{key}={archives.interpreter}")
+            ]
         said = _bundle(
             "submit", "--master", cluster.rest_url, "--detached", "--json", "--py-file", JOB,
             "--deps", archives.deps, *settings, "--module", JOB.stem, "--", variant, mode,
