@@ -111,13 +111,17 @@ class SlowLinesSink(LinesSink):
 
     acknowledges = True
 
+    def configure(self, conf):
+        super().configure(conf)
+        self.delay = conf.get("delay", 0.2)
+
     def open(self, ctx):
         super().open(ctx)
         self.waiting = queue.Queue()
         threading.Thread(target=self._write, args=(ctx,), daemon=True).start()
 
     def collect(self, ctx, data):
-        self.waiting.put((time.monotonic() + 0.2, data))
+        self.waiting.put((time.monotonic() + self.delay, data))
 
     def _write(self, ctx):
         while True:

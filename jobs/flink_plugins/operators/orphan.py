@@ -1,9 +1,10 @@
-"""Noticing that Flink has ended this worker.
+"""Noticing that Flink has ended what a plugin runs in.
 
 When a job is cancelled in the middle of a bundle, Beam's worker does not get as far as closing the
-functions in it. What ends is the shell that started the worker, or the worker's main thread. So a
-thread that the interpreter waits for closes the plugins when either has happened. In thread mode
-the process is Flink's own, and Flink closes the functions.
+functions in it. What ends is the shell that started the worker, or the worker's main thread. In
+thread mode the process is Flink's own, and Flink closes functions only at the end of their input:
+what ends is the task's thread. So a thread that the interpreter waits for closes the plugins when
+one of these has happened.
 """
 
 from __future__ import annotations
@@ -11,40 +12,59 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Callable, List  # noqa: F401  # in type comments
+from typing import Callable, List, Tuple  # noqa: F401  # in type comments
 
 _INTERVAL = 0.05
 
 _lock = threading.Lock()
-_callbacks = []  # type: List[Callable[[], None]]
+_callbacks = []  # type: List[Tuple[Callable[[], None], Callable[[], bool]]]
 _watching = False
 
 
-def when_orphaned(callback: Callable[[], None]) -> None:
-    """Call ``callback``, once and from another thread, when this worker is being ended."""
+def when_orphaned(callback: Callable[[], None], in_process: bool) -> None:
+    """Call ``callback``, once and from another thread, when this worker is being ended.
+
+    In thread mode (not ``in_process``): when the task is, whose thread must be the caller. That
+    needs Python 3.8 and Linux.
+    """
     global _watching
+    ended = _worker_ends(os.getppid()) if in_process else _thread_ends()
     with _lock:
-        _callbacks.append(callback)
+        _callbacks.append((callback, ended))
         if not _watching:
             _watching = True
-            threading.Thread(target=_watch, args=(os.getppid(),), daemon=False).start()
+            threading.Thread(target=_watch, daemon=False).start()
 
 
 def forget(callback: Callable[[], None]) -> None:
     """Do not call ``callback`` any more."""
     with _lock:
-        if callback in _callbacks:
-            _callbacks.remove(callback)
+        _callbacks[:] = [entry for entry in _callbacks if entry[0] != callback]
 
 
-def _watch(parent: int) -> None:
-    global _watching
+def _worker_ends(parent: int) -> Callable[[], bool]:
     main = threading.main_thread()
-    while _callbacks and os.getppid() == parent and main.is_alive():
+    return lambda: os.getppid() != parent or not main.is_alive()
+
+
+def _thread_ends() -> Callable[[], bool]:
+    identify = getattr(threading, "get_native_id", None)  # since Python 3.8
+    if identify is None or not os.path.isdir("/proc/self/task"):
+        return lambda: False
+    task = "/proc/self/task/{}".format(identify())
+    return lambda: not os.path.exists(task)
+
+
+def _watch() -> None:
+    global _watching
+    while True:
+        with _lock:
+            due = [callback for callback, ended in _callbacks if ended()]
+            _callbacks[:] = [entry for entry in _callbacks if entry[0] not in due]
+        for callback in due:
+            callback()
+        with _lock:
+            if not _callbacks:
+                _watching = False
+                return
         time.sleep(_INTERVAL)
-    with _lock:
-        callbacks = list(_callbacks)
-        _callbacks.clear()
-        _watching = False
-    for callback in callbacks:
-        callback()

@@ -58,8 +58,7 @@ class PluginSink(ProcessFunction):
         if self._runner.acknowledges and group is not None:
             group.gauge("inFlight", self._end_of_bundle)
         self._runner.open()
-        if in_process_mode(runtime_context):
-            when_orphaned(self._runner.close)
+        when_orphaned(self._runner.close, in_process_mode(runtime_context))
 
     def process_element(self, value: Any, ctx: Any) -> Tuple[()]:
         """Write one record. Raises PluginFailure by the policy of the sink."""

@@ -194,8 +194,8 @@ class PushSource(KeyedProcessFunction):
         )
         self._runners[key] = runner
         self._size[key] = _BatchSize()
+        when_orphaned(runner.stop, self._in_process)
         if self._in_process:
-            when_orphaned(runner.stop)
             # Beam, pandas and what else was imported never goes away; leaving it out makes the
             # collector's passes, which stop all threads, short.
             gc.collect()
@@ -284,15 +284,22 @@ def source_stream(env: Any, spec: SourceSpec, parallelism: int = 1) -> Any:
     return _stream(StreamTableEnvironment.create(env), spec, parallelism, batched=False)
 
 
+def _in_thread_mode(t_env: Any) -> bool:
+    mode = get_gateway().jvm.org.apache.flink.python.PythonOptions.PYTHON_EXECUTION_MODE
+    return str(t_env.get_config()._j_table_config.get(mode)).lower() == "thread"
+
+
 def source_table(t_env: Any, spec: SourceSpec, parallelism: int = 1) -> Any:
     """The records of a plugin as a Table.
 
-    Records cross from Python to Java in batches, which Java takes apart: this is the fast form.
+    Records cross from Python to Java in batches, which Java takes apart: this is the fast form. In
+    thread mode they cross one by one: there Flink reuses one row for all elements of an array, so
+    that each record of a batch would be the last one (seen on 2.2.1 and 2.3.0).
     """
-    batches = "flink_plugins_batches_of_{}".format(spec.name)
-    t_env.create_temporary_view(
-        batches, t_env.from_data_stream(_stream(t_env, spec, parallelism, batched=True))
-    )
+    batched = not _in_thread_mode(t_env)
+    stream = _stream(t_env, spec, parallelism, batched)
+    view = "flink_plugins_records_of_{}".format(spec.name)
+    t_env.create_temporary_view(view, t_env.from_data_stream(stream))
     names = ", ".join("`{}`".format(name) for name, _ in spec.columns)
     casts = ", ".join(
         "CAST(`{0}` AS {1}) AS `{0}`".format(name, type_.sql)
@@ -300,6 +307,5 @@ def source_table(t_env: Any, spec: SourceSpec, parallelism: int = 1) -> Any:
         else "`{}`".format(name)
         for name, type_ in spec.columns
     )
-    return t_env.sql_query(
-        "SELECT {} FROM `{}` CROSS JOIN UNNEST(`records`) AS r({})".format(casts, batches, names)
-    )
+    rows = " CROSS JOIN UNNEST(`records`) AS r({})".format(names) if batched else ""
+    return t_env.sql_query("SELECT {} FROM `{}`{}".format(casts, view, rows))
