@@ -33,7 +33,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Archives:
-    """What jobs need: venv.zip, deps.zip with the plugins' code, venv.zip's unpacked interpreter."""
+    """venv.zip, deps.zip with the plugins' code, and the interpreter of the unpacked venv.zip."""
 
     venv: Path
     deps: Path

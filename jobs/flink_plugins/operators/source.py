@@ -32,6 +32,7 @@ from flink_plugins import discovery
 from flink_plugins.operators.metrics import FlinkMetrics, in_process_mode, metric_group
 from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.operators.types import make_row, row_information
+from flink_plugins.runtime.batch import BatchSize
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
 from flink_plugins.schema import ColumnType, Schema, record_converter
 
@@ -43,11 +44,6 @@ except ImportError:
 _MAX_PARALLELISM = 128
 _SHORTEST_WAIT_MS = 2
 _LONGEST_WAIT_MS = 20
-# A checkpoint waits for the batch in progress: batches are cut to what passes in this time.
-_BATCH_SECONDS = 0.02
-_SMALLEST_BATCH = 16
-_FIRST_BATCH = 1024
-_LARGEST_BATCH = 8192
 
 TEXT_SCHEMA = (("data", ColumnType("STRING")),)  # type: Schema
 
@@ -98,22 +94,6 @@ def _fast_row(values: Any) -> Any:
     return InternalRow(list(values), 0)
 
 
-class _BatchSize:
-    """How many records to take at a time, so that a batch passes in about `_BATCH_SECONDS`."""
-
-    def __init__(self) -> None:
-        self.limit = _FIRST_BATCH
-        self._full_since = 0.0
-
-    def took(self, count: int, now: float) -> None:
-        """A batch of ``count`` records is about to be handed over at ``now``, in seconds."""
-        if self._full_since:
-            factor = _BATCH_SECONDS / max(now - self._full_since, 0.001)
-            limit = int(self.limit * min(max(factor, 0.5), 1.25))
-            self.limit = min(max(limit, _SMALLEST_BATCH), _LARGEST_BATCH)
-        self._full_since = now if count >= self.limit else 0.0
-
-
 class PushSource(KeyedProcessFunction):
     """Runs one instance of the plugin for each of ``keys`` that it is given."""
 
@@ -126,7 +106,7 @@ class PushSource(KeyedProcessFunction):
         """Prepare; the plugin starts with the first tick, when its state can be read."""
         self._in_process = in_process_mode(runtime_context)
         self._row = _fast_row if self._in_process and InternalRow is not None else make_row
-        self._size = {}  # type: Dict[str, _BatchSize]
+        self._size = {}  # type: Dict[str, BatchSize]
         self._runners = {}  # type: Dict[str, SourceRunner]
         self._armed = {}  # type: Dict[str, int]
         self._wait = {}  # type: Dict[str, int]
@@ -193,7 +173,7 @@ class PushSource(KeyedProcessFunction):
             len(self._keys),
         )
         self._runners[key] = runner
-        self._size[key] = _BatchSize()
+        self._size[key] = BatchSize()
         when_orphaned(runner.stop, self._in_process)
         if self._in_process:
             # Beam, pandas and what else was imported never goes away; leaving it out makes the
