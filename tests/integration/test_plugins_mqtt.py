@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,8 @@ import time
 
 import pytest
 import sinetstream
-from plugins_support import eventually
+from paho.mqtt import publish
+from plugins_support import ENDED, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 
@@ -161,3 +163,51 @@ def test_messages_of_plain_programs_pass_through_a_job_and_outlive_a_broker_rest
 
         eventually(after, 60, "an answer after the restart of the broker")
     assert job.cancel() < 15
+
+
+def copying(path, on_error):
+    return {
+        "name": on_error,
+        "checkpoint": {"interval": "500 ms"},
+        "sources": {
+            "said": {
+                "plugin": "sinetstream",
+                "conf": {"service": "heard", "config_file": "data.zip/job/heard.yml"},
+                "schema": {"value": "STRING"},
+                "on_error": on_error,
+            }
+        },
+        "sinks": {
+            "kept": {
+                "plugin": "plugins_workload:JsonSink",
+                "from": "said",
+                "conf": {"path": str(path / on_error)},
+            }
+        },
+    }
+
+
+def test_a_message_that_does_not_decode_fails_the_job_or_is_left_out(flink, broker, tmp_path):
+    broker.start()
+    files = {"heard.yml": broker.service("heard")}
+    settings = {"restart-strategy.type": "none"}
+    logging, failing = (
+        flink.run(copying(tmp_path, on_error), files=files, settings=settings)
+        for on_error in ("log", "fail")
+    )
+
+    def kept(on_error, text):
+        with sinetstream.MessageWriter("heard", config_file=str(files["heard.yml"])) as writer:
+            writer.publish(text)
+        return {"value": text} in [json.loads(line) for line in lines(tmp_path / on_error)]
+
+    eventually(lambda: kept("log", "before") and kept("fail", "before"), 60, "both listen")
+    publish.single("heard", b"in no format of SINETStream", qos=1, port=broker.port)
+    eventually(lambda: failing.state in ENDED, 60, "the job under fail ends")
+    assert failing.state == "FAILED"
+    assert "source said: a message of topic 'heard' does not decode" in failing.failures()
+
+    eventually(lambda: kept("log", "after"), 60, "the job under log goes on")
+    assert logging.state == "RUNNING"
+    log = "".join(path.read_text() for path in flink.cluster.logs.glob("taskmanager*"))
+    assert "source said: a message of topic 'heard' does not decode" in log
