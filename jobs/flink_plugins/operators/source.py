@@ -42,7 +42,7 @@ except ImportError:
     InternalRow = None
 
 _MAX_PARALLELISM = 128
-_SHORTEST_WAIT_MS = 2
+_SHORTEST_WAIT_MS = 1
 _LONGEST_WAIT_MS = 20
 
 TEXT_SCHEMA = (("data", ColumnType("STRING")),)  # type: Schema
@@ -254,7 +254,7 @@ def set_defaults(configuration: Any) -> None:
     of objects, Java would copy a whole batch for each record that it takes out of it.
     """
     if configuration.get_string("python.fn-execution.bundle.time", "") == "":
-        configuration.set_string("python.fn-execution.bundle.time", "3")
+        configuration.set_string("python.fn-execution.bundle.time", "1")
     if configuration.get_string("pipeline.object-reuse", "") == "":
         configuration.set_string("pipeline.object-reuse", "true")
 
