@@ -90,6 +90,19 @@ class Running:
         """How many records the blackhole took."""
         return self.metric(".numRecordsIn", "gone") or 0.0
 
+    def counted(self) -> tuple[float, float]:
+        """The time in seconds, and how many records the blackhole had taken then.
+
+        Flink answers with what it has and asks for more: the moment to look is when it changes.
+        """
+        before = self.taken()
+        deadline = time.monotonic() + 30
+        while (now := self.taken()) == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError("no record arrives any more")
+            time.sleep(0.02)
+        return time.monotonic(), now
+
     def checkpoints(self, since: float = 0.0) -> list[int]:
         """Milliseconds of each completed checkpoint that was triggered after ``since``."""
         return [
@@ -140,7 +153,7 @@ def running(archives: Archives, variant: str, mode: str) -> Iterator[Running]:
     with LocalCluster(
         flink_distribution(target, cache),
         find_java(target, cache),
-        configuration={"metrics.fetcher.update-interval": 500, "web.checkpoints.history": 1000},
+        configuration={"metrics.fetcher.update-interval": 100, "web.checkpoints.history": 1000},
     ) as cluster:
         settings: list[str | Path] = ["--venv", archives.venv]
         if mode == "process":

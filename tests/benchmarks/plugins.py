@@ -55,15 +55,16 @@ def throughput(made: Archives, variant: str) -> tuple[float, str]:
     """Records a second of one run, and a line about it."""
     with running(made, *variant.split(":")) as job:
         wait_for(lambda: job.taken() >= WARM_RECORDS)
-        since, before, began = time.time(), job.taken(), time.monotonic()
+        since = time.time()
+        began, before = job.counted()
         worker, manager = job.seconds_of_cpu()
         time.sleep(COUNTED)
-        passed = job.taken() - before
-        seconds = time.monotonic() - began
         worker_end, manager_end = job.seconds_of_cpu()
+        ended, after = job.counted()
         durations = job.checkpoints(since)
-    return passed / seconds, (
-        f"{passed / seconds:,.0f} records/s, checkpoints of {durations} ms, "
+    seconds, rate = ended - began, (after - before) / (ended - began)
+    return rate, (
+        f"{rate:,.0f} records/s, checkpoints of {durations} ms, "
         f"worker {(worker_end - worker) / seconds:.2f}, "
         f"TaskManager {(manager_end - manager) / seconds:.2f} CPUs"
     )

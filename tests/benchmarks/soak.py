@@ -25,10 +25,12 @@ def run(runs: int) -> Table:
     with scratch("soak") as folder, running(archives(folder), SOURCE, "process") as job:
         wait_for(lambda: job.taken() >= WARM_RECORDS)
         since = time.time()
+        began, before = job.counted()
         for minute in range(1, MINUTES + 1):
-            before, began = job.taken(), time.monotonic()
             time.sleep(max(0.0, since + 60 * minute - time.time()))
-            rates.append((job.taken() - before) / (time.monotonic() - began))
+            ended, after = job.counted()
+            rates.append((after - before) / (ended - began))
+            began, before = ended, after
             worker, manager = job.resident()
             largest = max(largest, worker, manager)
             notes.append(
