@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import io
 import json
 import re
 import zipfile
@@ -33,6 +34,7 @@ _GROUPS = {
 _METHODS = (("sink", "collect"), ("function", "exec"), ("source", "open"))
 _EXTENSIONS = "flink_plugins/extensions/"
 _LONGEST_DESCRIPTOR = 1 << 16
+_LARGEST_PLUGIN = 1 << 26
 _SECTIONS = (("sources", "source"), ("sinks", "sink"), ("functions", "function"))
 
 
@@ -93,19 +95,31 @@ class Tree:
 
 
 def trees(path: Path) -> Iterator[Tree]:
-    """The folder ``path`` and each zip that lies in it, or the zip ``path``; nothing of others."""
+    """The folder ``path`` and each zip that lies in it, or the zip ``path``; nothing of others.
+
+    Zips in a zip, as plugins lie in a data archive, are opened too.
+    """
     if path.is_dir():
         yield Tree(path)
     for file in sorted(path.rglob("*.zip")) if path.is_dir() else [path]:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 yield Tree(file, archive)
+                for name in archive.namelist():
+                    if name.endswith(".zip") and archive.getinfo(name).file_size <= _LARGEST_PLUGIN:
+                        yield from _nested(file / name, archive.read(name))
+
+
+def _nested(path: Path, data: bytes) -> Iterator[Tree]:
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield Tree(path, archive)
 
 
 def find_plugins(path: Path) -> list[FoundPlugin]:
     """All plugins in ``path``: deps.zip, venv.zip, a wheel, a portable plugin, or a folder.
 
-    A folder is searched with the zips that lie in it. Raises UsageError if ``path`` is neither.
+    Zips that lie in it are searched too. Raises UsageError if ``path`` is neither.
     """
     if not (path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))):
         raise UsageError(

@@ -78,6 +78,16 @@ def test_packing_twice_gives_the_same_bytes(tmp_path):
     ]
 
 
+def test_plugins_in_a_data_archive_are_found(tmp_path):
+    packed = pack_plugin(PYSAM, tmp_path / "pysam.zip")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.write(packed.path, "plugins/pysam.zip")
+        archive.writestr("plugins/other.zip", b"no zip")
+    found = find_plugins(tmp_path / "data.zip")
+    assert [plugin.name for plugin in found] == ["longest", "revert", "file", "print", "pyjson"]
+    assert found[0].where == f"{tmp_path}/data.zip/plugins/pysam.zip: pysam.json"
+
+
 def test_entry_points_of_a_zip_are_found(tmp_path):
     with zipfile.ZipFile(tmp_path / "deps.zip", "w") as archive:
         archive.writestr(
