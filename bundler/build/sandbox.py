@@ -28,6 +28,7 @@ _LIFETIME_SECONDS = 6 * 3600
 LABEL = "flink-bundler.build"
 """What every container of this tool is labelled with."""
 
+_SAID = PurePosixPath("/bundle/said")
 _LEFTOVERS = {"build", "dist", ".venv", ".tox", ".nox"}
 
 
@@ -65,15 +66,21 @@ class Sandbox:
 
     def read(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
         """The output of a short command. Raises BuildError if it fails."""
-        lines: list[str] = []
-        status = self.run(command, lines.append, environment=environment)
+        # Through a file: of a command that ends at once, podman may lose what it printed.
+        keeping = f'mkdir -p {_SAID.parent} && "$@" > {_SAID} 2>&1'
+        status = self.run(
+            ["sh", "-c", keeping, "sh", *command], lambda line: None, environment=environment
+        )
+        with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+            (file,) = self.get(str(_SAID), Path(scratch))
+            said = file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
         if status != 0:
             raise BuildError(
                 f"`{' '.join(command[:3])}` fails in the image (exit status {status}): "
-                f"{lines[-1] if lines else 'it printed nothing'}",
+                f"{said.rpartition(chr(10))[2] or 'it printed nothing'}",
                 remedy="Take another image with --image.",
             )
-        return "\n".join(lines)
+        return said
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Write a file in the container, its folders with it."""
