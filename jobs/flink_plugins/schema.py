@@ -7,7 +7,7 @@ import datetime
 import decimal
 import json
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple  # noqa: F401  # in type comments
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple  # noqa: F401  # in type comments
 
 from flink_plugins.errors import PipelineError
 
@@ -223,6 +223,11 @@ _CONVERT = {
 }  # type: Dict[str, Convert]
 
 
+def exact_type(type_: ColumnType) -> Optional[type]:
+    """The Python type whose values need no conversion to ``type_``; None if all may need it."""
+    return _EXACT.get(type_.name)
+
+
 def converter(type_: ColumnType, make_row: Callable[..., Any] = tuple) -> Convert:
     """A function that brings a JSON value, or None, into ``type_``.
 
@@ -243,7 +248,7 @@ def converter(type_: ColumnType, make_row: Callable[..., Any] = tuple) -> Conver
         return lambda value: (
             None if value is None else make_row([to(value.get(name)) for name, to in fields])
         )
-    exact = _EXACT.get(type_.name)
+    exact = exact_type(type_)
     convert = _CONVERT[type_.name]
 
     def scalar(value: Any) -> Any:
@@ -263,7 +268,7 @@ def record_converter(
     """
     columns = [(name, converter(type_, make_row)) for name, type_ in schema]
     names = [name for name, _ in schema]
-    exact = [_EXACT.get(type_.name) for _, type_ in schema]
+    exact = [exact_type(type_) for _, type_ in schema]
 
     def convert(message: Dict[str, Any]) -> Tuple[Any, ...]:
         get = message.get

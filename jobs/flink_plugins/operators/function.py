@@ -13,7 +13,7 @@ from flink_plugins.errors import PluginFailure
 from flink_plugins.operators.types import data_type, make_row
 from flink_plugins.runtime.context import PluginContext
 from flink_plugins.runtime.source import FAIL, LOG
-from flink_plugins.schema import ColumnType, converter, to_json
+from flink_plugins.schema import ColumnType, converter, exact_type, to_json
 
 _log = logging.getLogger("flink_plugins")
 _JSON_TYPES = frozenset((str, int, float, bool, type(None)))
@@ -78,10 +78,12 @@ class _Scalar(ScalarFunction):
         self._execute = call.execute
         self._context = call.context
         self._convert = call.convert
+        self._exact = exact_type(self._spec.result)
 
     def eval(self, *args: Any) -> Any:
         try:
-            return self._convert(self._execute(list(args), self._context))
+            value = self._execute([*args], self._context)
+            return value if type(value) is self._exact else self._convert(value)
         except Exception as error:
             return self._call.failed(error)
 
@@ -90,8 +92,15 @@ class _Batched(_Scalar):
     def eval(self, *args: Any) -> Any:
         import pandas
 
-        one = super().eval
-        return pandas.Series([one(*values) for values in zip(*(each.tolist() for each in args))])
+        execute, context, convert, exact = self._execute, self._context, self._convert, self._exact
+        results = []
+        for values in zip(*(each.tolist() for each in args)):
+            try:
+                value = execute([*values], context)
+                results.append(value if type(value) is exact else convert(value))
+            except Exception as error:
+                results.append(self._call.failed(error))
+        return pandas.Series(results)
 
 
 class _Aggregate(AggregateFunction):
