@@ -162,7 +162,7 @@ def show(table: Table) -> None:
 
     reference = next(row.median for row in table.rows if row.name == table.reference)
     grid = Grid(title=table.title)
-    grid.add_column("")
+    grid.add_column("", no_wrap=True)
     for heading in ("median", "fastest", f"x {table.reference}", "peak memory", "result"):
         grid.add_column(heading, justify="right")
     for row in table.rows:
@@ -174,7 +174,7 @@ def show(table: Table) -> None:
             f"{row.peak / 1e6:.0f} MB" if row.peak else "",
             f"{row.size / 1e6:.1f} MB" if row.size else "",
         )
-    console = Console()
+    console = Console(emoji=False, markup=False)
     console.print(grid)
     for note in table.notes:
-        console.print(note)
+        console.print(note, soft_wrap=True)

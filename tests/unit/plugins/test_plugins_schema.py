@@ -75,8 +75,12 @@ def test_values_that_do_not_fit_are_refused(type_, value):
 def test_a_record_has_the_columns_in_order_and_an_error_names_the_column():
     convert = record_converter(parse_schema({"name": "STRING", "n": "INT"}))
     assert convert({"n": 1, "other": 2}) == (None, 1)
+    assert convert({"name": "a", "n": 1}) == ("a", 1)
+    assert convert({"name": 5, "n": "2"}) == ("5", 2)
     with pytest.raises(ValueError, match="column n: "):
         convert({"n": "many"})
+    with pytest.raises(ValueError, match="column n: "):
+        convert({"n": True})
 
 
 def test_values_of_flink_become_json():
