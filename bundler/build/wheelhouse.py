@@ -23,7 +23,7 @@ from bundler.build.settings import settings_for
 from bundler.build.split import Split, split_wheels
 from bundler.cache import Cache
 from bundler.errors import BuildError, UsageError
-from bundler.files import whole_file
+from bundler.files import check_writable, whole_file
 from bundler.process import run
 from bundler.progress import SILENT, Progress
 from bundler.target import DEFAULT_PLATFORM, FLINK_LINES, Target
@@ -108,8 +108,9 @@ def build_wheels(
     A wheel that fits several Pythons (abi3, pure) is built once and tested with all. Nothing is
     put into ``out`` unless everything succeeds.
 
-    Raises UsageError if ``source`` is no project, BuildError if a build, twine's check, a split or
-    a test fails, VerificationError if a binary would not load on the platform.
+    Raises UsageError if ``source`` is no project or ``out`` cannot be written, BuildError if a
+    build, twine's check, a split or a test fails, VerificationError if a binary would not load on
+    the platform.
     """
     if not (source / "pyproject.toml").is_file() and not (source / "setup.py").is_file():
         raise UsageError(
@@ -117,6 +118,7 @@ def build_wheels(
             "Expected a folder with pyproject.toml or setup.py.",
             "Correct the path.",
         )
+    check_writable(out / "wheel.whl")
     target = Target(FLINK_LINES["2.2"].newest, "3.11", options.platform)
     with engine() as client:
         image = target_image(client, options.container.image, target, cache, progress)

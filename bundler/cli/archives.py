@@ -83,8 +83,10 @@ def venv(
     """
     from bundler.assemble import Workshop, check, make_venv
     from bundler.cache import Cache
+    from bundler.files import check_writable
     from bundler.project import find_project
 
+    check_writable(output)
     chosen = find_project(project).overridden(
         target={"flink": flink, "python": python, "platform": platform},
         venv={
@@ -134,8 +136,10 @@ def deps(
     """
     from bundler.assemble import Workshop, check, make_deps, python_in, target_in, versions_in
     from bundler.cache import Cache
+    from bundler.files import check_writable
     from bundler.project import find_project
 
+    check_writable(output)
     target = {"flink": flink, "python": python, "platform": platform}
     if exclude_in is not None and not any(target.values()):
         target = {**target_in(exclude_in)}

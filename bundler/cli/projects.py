@@ -98,6 +98,7 @@ def build(
     """
     from bundler.assemble import Workshop, make_bundle
     from bundler.cache import Cache
+    from bundler.files import check_writable
     from bundler.project import find_project
 
     chosen = find_project(project, required=True).overridden(
@@ -108,5 +109,7 @@ def build(
     shop = Workshop(
         chosen, Cache.default(), report.progress(), offline, not no_check, keep_locks=True
     )
-    bundle, packed = make_bundle(shop, output or chosen.folder / "dist")
+    folder = output or chosen.folder / "dist"
+    check_writable(folder / "bundle.lock.json")
+    bundle, packed = make_bundle(shop, folder)
     show(report, packed, bundle.jars)

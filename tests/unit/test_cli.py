@@ -351,9 +351,13 @@ def test_a_folder_that_cannot_be_written(index: Index, work: Path) -> None:
     else:
         closed.chmod(0o555)
     try:
-        finished = deps(work, "--no-check", "-o", "closed/deps.zip")
-        assert finished.returncode == 2
-        assert f"{closed.name} is not writable" in finished.stderr
+        for place in ("closed/deps.zip", "closed/new/deps.zip"):
+            finished = deps(work, "--no-check", "-o", place)
+            assert finished.returncode == 2
+            assert f"{Path(place).parent} is not writable" in finished.stderr
+        assert "closed could not be written" in deps(work, "-o", "closed").stderr
+        # Before anything was resolved.
+        assert index.requests == []
     finally:
         if mounted:
             subprocess.run(["umount", closed], check=True)
