@@ -6,6 +6,7 @@ answers, and the time it was made, which bounds the build tools of sdists.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ from bundler.toml import tomllib
 
 Source = PackageWheel | PackageSdist | PackageVcs | PackageDirectory | PackageArchive
 
+# An ssh user is no secret, and is needed.
+_CREDENTIALS = re.compile(r"(?<=http://)[^/@\s]+@|(?<=https://)[^/@\s]+@")
 _HEADER = "# Made by `bundle lock`; change the requirements, not this file.\n"
 
 
@@ -195,12 +198,29 @@ def write_lock(lock: Lock, path: Path) -> None:
 def make_lock(
     packages: Sequence[Package], pylock: Pylock, question: Question, created: str, folder: Path
 ) -> Lock:
-    """A lock of ``packages`` that answers ``question``; ``created`` is an RFC 3339 time."""
+    """A lock of ``packages`` that answers ``question``; ``created`` is an RFC 3339 time.
+
+    Credentials in URLs are left out: whoever reads the lock has their own.
+    """
     made = Pylock(
         lock_version=pylock.lock_version,
         requires_python=pylock.requires_python,
         created_by="flink-bundler",
-        packages=list(packages),
+        packages=[_without_credentials(package) for package in packages],
         tool={"bundle": {**question.table(), "created": created}},
     )
     return Lock(made, folder)
+
+
+def _without_credentials(package: Package) -> Package:
+    def bare(source: Any) -> Any:
+        url = source.url if source is not None else None
+        return replace(source, url=_CREDENTIALS.sub("", url)) if url else source
+
+    return replace(
+        package,
+        wheels=[bare(wheel) for wheel in package.wheels] if package.wheels else package.wheels,
+        sdist=bare(package.sdist),
+        archive=bare(package.archive),
+        vcs=bare(package.vcs),
+    )

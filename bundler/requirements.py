@@ -24,6 +24,7 @@ _INDEX = re.compile(
 )
 _REQUIREMENT = re.compile(r"(?!-|constraint )|-e|--editable")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_GUARDED = re.compile(r"https?://[^/@\s]+@\S+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
 
@@ -35,7 +36,7 @@ class Requirements:
     ``lines`` are the logical lines of all files, nested ones too, sorted, without comments and
     credentials; ``hashes`` the allowed SHA-256 of each normalized name that has ``--hash`` options.
     ``indexes`` are the lines that say where packages come from, as they stand there, but with
-    absolute paths.
+    absolute paths; ``guarded`` the URLs with credentials that requirements name.
     """
 
     files: tuple[Path, ...] = ()
@@ -43,18 +44,19 @@ class Requirements:
     lines: tuple[str, ...] = ()
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     indexes: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.files or self.packages)
 
     @property
     def index_urls(self) -> tuple[str, ...]:
-        """The URLs among `indexes`, with what the environment has for ``${NAME}``."""
+        """The URLs of `indexes` and `guarded`, with what the environment has for ``${NAME}``."""
         places = (_INDEX.fullmatch(line) for line in self.indexes)
+        named = [match["place"] for match in places if match and "://" in (match["place"] or "")]
         return tuple(
-            _VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), match["place"])
-            for match in places
-            if match and "://" in (match["place"] or "")
+            _VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), url)
+            for url in (*named, *self.guarded)
         )
 
     @property
@@ -79,6 +81,7 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
                 "Correct it.",
             ) from error
     lines = list(packages)
+    guarded = [url for line in packages for url in _GUARDED.findall(line)]
     indexes: list[str] = []
     for file in files:
         found = list(_logical_lines(file, ()))
@@ -88,14 +91,18 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
                 "Expected one requirement a line, such as pandas>=2.",
                 "Write what the job imports into it.",
             )
-        lines += [_CREDENTIALS.sub("", line) for line, _ in found]
+        lines += [line for line, _ in found]
+        guarded += [
+            url for line, _ in found if not _INDEX.fullmatch(line) for url in _GUARDED.findall(line)
+        ]
         indexes += [_index_line(line, folder) for line, folder in found if _INDEX.fullmatch(line)]
     return Requirements(
         tuple(files),
         tuple(packages),
-        tuple(sorted(set(lines))),
+        tuple(sorted({_CREDENTIALS.sub("", line) for line in lines})),
         _hashes(lines),
         tuple(dict.fromkeys(indexes)),
+        tuple(dict.fromkeys(guarded)),
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs
 
@@ -14,6 +15,7 @@ from bundler.cache import Cache
 from bundler.errors import FetchError, UsageError
 from bundler.fetch import digest_of, download_of, fetch
 from bundler.files import sha256_of, whole_folder
+from bundler.index import index_settings
 from bundler.process import run
 from bundler.progress import Progress
 
@@ -66,7 +68,7 @@ def find_source(
         tree = (folder / picked.path / (picked.subdirectory or "")).resolve()
         return Source(name, version, tree, tree_digest(tree), created, published)
     if isinstance(picked, PackageVcs):
-        tree = _clone(name, picked, cache, progress, offline=offline)
+        tree = _clone(name, picked, cache, progress, offline=offline, indexes=indexes)
         tree = tree / (picked.subdirectory or "")
         digest = digest_of(f"{picked.url}@{picked.commit_id}#{picked.subdirectory}".encode())
         return Source(name, version, tree, digest, created, published)
@@ -100,7 +102,13 @@ def _files(folder: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
 
 
 def _clone(
-    name: str, picked: PackageVcs, cache: Cache, progress: Progress, *, offline: bool
+    name: str,
+    picked: PackageVcs,
+    cache: Cache,
+    progress: Progress,
+    *,
+    offline: bool,
+    indexes: Sequence[str],
 ) -> Path:
     url = picked.url or Path(picked.path or "").resolve().as_uri()
     place = cache.path("sources", digest_of(url.encode()), picked.commit_id)
@@ -113,7 +121,8 @@ def _clone(
             "Run once without --offline.",
         )
     with progress.task(f"Cloning {name}"), whole_folder(place) as temporary:
-        clone = ["git", "clone", "--quiet", "--no-checkout", url, str(temporary)]
+        clone = ["git", "clone", "--quiet", "--no-checkout", _with_credentials(url, indexes)]
+        clone.append(str(temporary))
         checkout = ["git", "-C", str(temporary), "checkout", "--quiet", picked.commit_id]
         for command in (clone, checkout):
             finished = run(command, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=_CLONE_SECONDS)
@@ -125,3 +134,14 @@ def _clone(
                 )
         shutil.rmtree(temporary / ".git" / "hooks", ignore_errors=True)
     return place
+
+
+def _with_credentials(url: str, indexes: Sequence[str]) -> str:
+    parts = urlsplit(url)
+    found = None
+    if parts.scheme in ("http", "https") and parts.hostname and not parts.username:
+        found = index_settings().credentials(parts.hostname, indexes)
+    if found is None:
+        return url
+    user, password = (quote(word, safe="") for word in found)
+    return parts._replace(netloc=f"{user}:{password}@{parts.netloc}").geturl()

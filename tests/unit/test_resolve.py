@@ -37,6 +37,29 @@ def solve(folder: Path, *packages: str, **changes: object) -> Lock:
     return resolve(wanted, TARGET, folder)
 
 
+@pytest.mark.parametrize("as_file", [True, False])
+def test_credentials_of_a_direct_url_are_used_but_not_locked(
+    index: Index, tmp_path: Path, as_file: bool
+) -> None:
+    file = make_wheel(index.folder, "leaf")
+    index.password = ("me", "s%cret")
+    line = f"leaf @ {index.link(file).replace('://', '://me:s%25cret@')}"
+    (tmp_path / "requirements.txt").write_text(f"{line}\n")
+    files = [tmp_path / "requirements.txt"] if as_file else []
+    requirements = read_requirements(files, [] if as_file else [line])
+    write_lock(resolve(Wanted(requirements), TARGET, tmp_path), tmp_path / "pylock.toml")
+    text = (tmp_path / "pylock.toml").read_text()
+    assert "cret" not in text
+    assert text.count(index.link(file)) == 2
+    (wheel,) = wheels_of(
+        read_lock(tmp_path / "pylock.toml"),
+        TARGET,
+        Cache(tmp_path / "cache"),
+        indexes=requirements.index_urls,
+    )
+    assert wheel.name == "leaf"
+
+
 def test_dependencies_come_along_unless_not_wanted(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf")
     make_wheel(index.folder, "top", requires=["leaf"])
