@@ -211,21 +211,28 @@ def numbers(path: Path, instance: int = 0) -> list[int]:
     return [int(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] == str(instance)]
 
 
+def make_archives(
+    bundle: BundleCommand, folder: Path, flink: str, python: str, requirements: str
+) -> tuple[Path, Path, Path]:
+    """venv.zip and deps.zip, and the interpreter of the unpacked venv.zip."""
+    venv, deps = folder / "venv.zip", folder / "deps.zip"
+    target = ("--flink", flink, "--python", python)
+    bundle("venv", *target, "-o", venv, "--no-check", cwd=folder)
+    (folder / "requirements.txt").write_text(requirements)
+    bundle(
+        "deps", "-r", folder / "requirements.txt", "--no-deps", "--exclude-in", venv, "-o", deps,
+        "--no-check", cwd=folder,
+    )  # fmt: skip
+    return venv, deps, unpack(venv, folder / "unpacked") / f"venv/bin/python{python}"
+
+
 @pytest.fixture(scope="session")
 def plugin_archives(
     bundle_command: BundleCommand, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path, Path]:
-    """venv.zip and deps.zip, and the interpreter of the unpacked venv.zip."""
+    """The archives for Flink 2.2.1 and Python 3.11, with all that the plugins need."""
     folder = tmp_path_factory.mktemp("plugins")
-    venv, deps = folder / "venv.zip", folder / "deps.zip"
-    target = ("--flink", "2.2.1", "--python", "3.11")
-    bundle_command("venv", *target, "-o", venv, "--no-check", cwd=folder)
-    (folder / "requirements.txt").write_text(REQUIREMENTS)
-    bundle_command(
-        "deps", "-r", folder / "requirements.txt", "--no-deps", "--exclude-in", venv, "-o", deps,
-        "--no-check", cwd=folder,
-    )  # fmt: skip
-    return venv, deps, unpack(venv, folder / "unpacked") / "venv/bin/python3.11"
+    return make_archives(bundle_command, folder, "2.2.1", "3.11", REQUIREMENTS)
 
 
 def unpack(archive: Path, folder: Path) -> Path:

@@ -106,6 +106,20 @@ class LinesSink(Sink):
         self.file.close()
 
 
+class BrokenSink(LinesSink):
+    """Raises in open."""
+
+    def open(self, ctx):
+        raise ConnectionError("no broker for the sink")
+
+
+class DeafSink(LinesSink):
+    """Ignores close."""
+
+    def close(self, ctx):
+        time.sleep(3600)
+
+
 class SlowLinesSink(LinesSink):
     """The same, but each record is written, and acknowledged, a while after collect returned."""
 

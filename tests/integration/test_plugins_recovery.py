@@ -50,7 +50,16 @@ def test_after_kill_9_every_number_arrives_and_counting_goes_on_from_a_checkpoin
     flink, tmp_path, sink
 ):
     parallelism = 2 if sink == "LinesSink" else 1
-    job = flink.run(pipeline(tmp_path, sink=sink, parallelism=parallelism, conf={"rate": 300}))
+    job = flink.run(
+        pipeline(
+            tmp_path,
+            sink=sink,
+            parallelism=parallelism,
+            conf={"rate": 300},
+            # The records of the first bundle are awaited one by one, and it may be a large one.
+            sink_conf={"delay": 0.02},
+        )
+    )
     out = tmp_path / "out"
     eventually(lambda: len(numbers(out)) > 300, 60, "300 numbers")
     job.await_checkpoint()
@@ -74,13 +83,19 @@ def test_after_kill_9_every_number_arrives_and_counting_goes_on_from_a_checkpoin
     eventually(lambda: closed(tmp_path / "trace") >= parallelism, 10, "every instance is closed")
 
 
-def test_a_source_that_raises_in_open_fails_the_job_with_its_own_message(flink, tmp_path):
-    job = flink.run(pipeline(tmp_path, "BrokenSource"), settings=NO_RESTART, running=False)
-    eventually(lambda: job.state in ENDED, 60, "the job fails")
+def test_a_source_or_sink_that_raises_in_open_fails_the_job_with_its_own_message(flink, tmp_path):
+    source, sink = (
+        flink.run(described, settings=NO_RESTART, running=False)
+        for described in (pipeline(tmp_path, "BrokenSource"), pipeline(tmp_path, sink="BrokenSink"))
+    )
+    for job in (source, sink):
+        eventually(lambda job=job: job.state in ENDED, 60, "the job fails")
+        assert job.state == "FAILED"
 
-    assert job.state == "FAILED"
-    assert "source s: open() raised" in job.failures()
-    assert "ConnectionError: no broker, attempt 1" in job.failures()
+    assert "source s: open() raised" in source.failures()
+    assert "ConnectionError: no broker, attempt 1" in source.failures()
+    assert "sink out: open() raised" in sink.failures()
+    assert "ConnectionError: no broker for the sink" in sink.failures()
 
 
 def test_a_source_whose_broker_is_down_is_opened_again_under_log(flink, tmp_path):
@@ -93,9 +108,11 @@ def test_a_source_whose_broker_is_down_is_opened_again_under_log(flink, tmp_path
     assert job.cancel() < 10  # although close() raises
 
 
-def test_a_source_that_ignores_close_does_not_keep_the_job(flink, tmp_path):
+def test_a_source_and_a_sink_that_ignore_close_do_not_keep_the_job(flink, tmp_path):
+    limit = {"close_timeout": "2 s"}
     job = flink.run(
-        pipeline(tmp_path, "Deaf", source_parts={"close_timeout": "2 s"}), settings=NO_RESTART
+        pipeline(tmp_path, "Deaf", "DeafSink", source_parts=limit, sink_parts=limit),
+        settings=NO_RESTART,
     )
     eventually(lambda: numbers(tmp_path / "out"), 60, "a record")
 
