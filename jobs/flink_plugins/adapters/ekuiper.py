@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import stat
 import sys
 import tempfile
 import threading
@@ -115,16 +117,27 @@ def _unpacked(path: str) -> str:
     folder = os.path.join(
         tempfile.gettempdir(), "flink-plugins-{}-{}".format(os.getuid(), digest.hexdigest()[:16])
     )
-    if not os.path.isdir(folder):
-        partial = tempfile.mkdtemp(prefix="flink-plugins-")
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(partial)
-        try:
-            os.rename(partial, folder)
-        except OSError:
-            if not os.path.isdir(folder):
-                raise
+    if _is_ours(folder):
+        return folder
+    partial = tempfile.mkdtemp(prefix="flink-plugins-")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(partial)
+    try:
+        os.rename(partial, folder)
+    except OSError:
+        if not _is_ours(folder):
+            return partial
+        shutil.rmtree(partial)
     return folder
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether nobody else can have put something there: the temporary folder is everybody's."""
+    try:
+        status = os.lstat(folder)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
 class _Started(BaseException):  # ends the script where eKuiper would take over

@@ -59,6 +59,23 @@ def test_a_zip_offers_what_its_descriptor_lists(tmp_path):
     assert revert.validate(["a", "b"]) == "revert takes one text, not 2 arguments"
 
 
+def test_a_link_in_the_temporary_folder_is_not_followed(tmp_path, monkeypatch):
+    path, temporary, planted = tmp_path / "p.zip", tmp_path / "tmp", tmp_path / "planted"
+    folder = plugin_folder(tmp_path / "p", ONE_FUNCTION, functions=["answer"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+        archive.writestr("helper.py", "def answer(): return 'the plugin'\n")
+    temporary.mkdir()
+    monkeypatch.setattr(ekuiper.tempfile, "tempdir", str(temporary))
+    place = Path(ekuiper._unpacked(str(path)))
+    assert Path(ekuiper._unpacked(str(path))) == place
+    place.rename(planted)
+    place.symlink_to(planted)
+    other = Path(ekuiper._unpacked(str(path)))
+    assert other != place and (other / "helper.py").is_file() and not other.is_symlink()
+
+
 def test_sinks_get_json_as_ekuiper_gives_it(tmp_path, caplog):
     refs = discovery.Registry(discovery.portable(str(PYSAM)))
     caplog.set_level(logging.INFO)
