@@ -103,9 +103,10 @@ def uv_compile(
     command += settings.uv_arguments(default_index=default_index)
     if offline:
         command.append("--offline")
-    return run(
-        [*command, *arguments], cwd=folder, env=settings.environment(), timeout=_TIMEOUT_SECONDS
-    )
+    # uv leaves a lock file in the temporary folder for each source that it asks for its metadata.
+    with tempfile.TemporaryDirectory(prefix="bundle-uv-") as scratch:
+        environment = {**settings.environment(), "TMPDIR": scratch}
+        return run([*command, *arguments], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finis
     command += ["--python", sys.executable, "--out-dir", out, *settings.uv_arguments()]
     if offline:
         command.append("--offline")
-    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH}
+    # uv leaves a lock file in the temporary folder for each source that it builds.
+    scratch = str(out.parent)
+    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH, "TMPDIR": scratch}
     if not compiler:
         environment |= _NO_COMPILER
     bound = ["--exclude-newer", source.created] if source.created else []

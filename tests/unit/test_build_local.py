@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -54,14 +55,14 @@ def test_what_needs_a_compiler_is_for_the_target(
     assert wheel.name == f"leaf-1.0-{LINUX}.whl"
 
 
-def test_building_a_tree_leaves_nothing_in_it(tmp_path: Path, cache: Cache) -> None:
-    tree = tmp_path / "tree"
-    tree.mkdir()
+def make_tree(tree: Path, backend: str = "backend") -> Path:
+    module = tree / f"{backend.replace('.', '/')}.py"
+    module.parent.mkdir(parents=True)
     (tree / "leaf.py").write_text("")
     (tree / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[build-system]\nrequires = []\nbuild-backend = "{backend}"\nbackend-path = ["."]\n'
     )
-    (tree / "backend.py").write_text(
+    module.write_text(
         "import pathlib\n"
         "def build_wheel(folder, settings=None, metadata=None):\n"
         "    pathlib.Path('left.txt').write_text('x')\n"
@@ -69,10 +70,27 @@ def test_building_a_tree_leaves_nothing_in_it(tmp_path: Path, cache: Cache) -> N
         "    (pathlib.Path(folder) / name).write_bytes(pathlib.Path('leaf.py').read_bytes())\n"
         "    return name\n"
     )
+    return tree
+
+
+def test_building_a_tree_leaves_nothing_in_it(tmp_path: Path, cache: Cache) -> None:
+    tree = make_tree(tmp_path / "tree")
     before = sorted(tree.iterdir())
     wheel = build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, cache, offline=False)
     assert wheel.is_file()
     assert sorted(tree.iterdir()) == before
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = make_tree(tmp_path / "tree", "setuptools.build_meta")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, cache, offline=False)
+    assert not list(temporary.iterdir())
 
 
 def test_a_failing_build_says_why(tmp_path: Path, cache: Cache) -> None:
