@@ -126,6 +126,19 @@ def source_table(t_env, rate):
     return "SELECT text FROM records"
 
 
+def arrivals(t_env):
+    """Has Java itself print when each record was emitted and when it had it."""
+    source_table(t_env, 1000)
+    t_env.execute_sql(
+        "CREATE TEMPORARY TABLE printed (sent DOUBLE, arrived STRING) WITH ('connector' = 'print')"
+    )
+    statements = t_env.create_statement_set()
+    statements.add_insert_sql(
+        "INSERT INTO printed SELECT sent, CAST(CURRENT_TIMESTAMP AS STRING) FROM records"
+    )
+    statements.attach_as_datastream()
+
+
 def main(variant, mode, *settings):
     configuration = Configuration()
     configuration.set_string("python.execution-mode", mode)
@@ -135,11 +148,12 @@ def main(variant, mode, *settings):
         configuration.set_string("python.fn-execution.bundle.size", "10000")
     for setting in settings:
         configuration.set_string(*setting.split("=", 1))
-    if variant in ("plugin-source", "latency"):
+    if variant in ("plugin-source", "latency", "arrival"):
         set_defaults(configuration)
     env = StreamExecutionEnvironment.get_execution_environment(configuration)
     env.set_parallelism(1)
     t_env = StreamTableEnvironment.create(env)
+    t_env.get_config().set("table.local-time-zone", "UTC")
     t_env.execute_sql("CREATE TEMPORARY TABLE gone (text STRING) WITH ('connector' = 'blackhole')")
     if variant == "latency":
         source_table(t_env, 1000)
@@ -147,6 +161,8 @@ def main(variant, mode, *settings):
             t_env.to_data_stream(t_env.from_path("records")),
             SinkSpec(ref(SINK, Latency), "out", tuple(COLUMNS)),
         )
+    elif variant == "arrival":
+        arrivals(t_env)
     else:
         if variant == "plugin-source":
             query = source_table(t_env, 0)
