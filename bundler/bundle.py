@@ -36,17 +36,26 @@ class Bundle:
 
 def bundle_of_build(target: Target, packed: Sequence[Packed], jars: tuple[JarFile, ...]) -> Bundle:
     """The bundle of archives that were built just now."""
-    paths = {
-        kind: tuple(item.archive.path for item in packed if item.kind == kind)
-        for kind in ("venv", "deps", "data")
-    }
     executable = next((item.executable for item in packed if item.executable), None)
+    archives = [(item.kind, item.archive.path) for item in packed]
+    return _bundle(target, executable or f"python{target.python_minor}", archives, jars)
+
+
+def _bundle(
+    target: Target,
+    executable: str,
+    archives: Sequence[tuple[str, Path]],
+    jars: tuple[JarFile, ...],
+) -> Bundle:
+    by_kind: dict[str, list[Path]] = {}
+    for kind, path in archives:
+        by_kind.setdefault(kind, []).append(path)
     return Bundle(
         target,
-        executable or f"python{target.python_minor}",
-        next(iter(paths["venv"]), None),
-        next(iter(paths["deps"]), None),
-        paths["data"],
+        executable,
+        next(iter(by_kind.get("venv", [])), None),
+        next(iter(by_kind.get("deps", [])), None),
+        tuple(by_kind.get("data", [])),
         jars,
     )
 
@@ -103,15 +112,10 @@ def read_bundle(folder: Path) -> Bundle:
 def _listed(folder: Path, listing: Mapping[str, Any]) -> Bundle:
     for row in [*listing["archives"], *listing["jars"]]:
         _check(folder / row["file"], row)
-    by_kind: dict[str, list[Path]] = {}
-    for row in listing["archives"]:
-        by_kind.setdefault(row["kind"], []).append(folder / row["file"])
-    return Bundle(
+    return _bundle(
         Target.parse(**listing["target"]),
         listing["executable"],
-        next(iter(by_kind.get("venv", [])), None),
-        next(iter(by_kind.get("deps", [])), None),
-        tuple(by_kind.get("data", [])),
+        [(row["kind"], folder / row["file"]) for row in listing["archives"]],
         jar_list([folder / row["file"] for row in listing["jars"]]),
     )
 

@@ -56,3 +56,12 @@ class FetchError(BundlerError):
     """A file could not be downloaded, or its bytes are not the ones promised."""
 
     exit_code = 7
+
+
+def not_installed(packages: str, error: ImportError) -> BuildError:
+    """The error to show where ``packages``, of the extra ``container``, cannot be imported."""
+    return BuildError(
+        f"The packages {packages} are not installed.",
+        f"{error.name} is missing.",
+        "Install flink-bundler[container].",
+    )

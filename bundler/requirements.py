@@ -81,7 +81,6 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
                 "Correct it.",
             ) from error
     lines = list(packages)
-    guarded = [url for line in packages for url in _GUARDED.findall(line)]
     indexes: list[str] = []
     for file in files:
         found = list(_logical_lines(file, ()))
@@ -92,10 +91,10 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
                 "Write what the job imports into it.",
             )
         lines += [line for line, _ in found]
-        guarded += [
-            url for line, _ in found if not _INDEX.fullmatch(line) for url in _GUARDED.findall(line)
-        ]
         indexes += [_index_line(line, folder) for line, folder in found if _INDEX.fullmatch(line)]
+    guarded = [
+        url for line in lines if not _INDEX.fullmatch(line) for url in _GUARDED.findall(line)
+    ]
     return Requirements(
         tuple(files),
         tuple(packages),

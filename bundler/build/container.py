@@ -182,8 +182,8 @@ class _Build:
         self.box.put(source.path, place)
         command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--use-pep517"]
         command += ["-w", f"{folder}/raw", place]
-        if not self._bounded(source, command, environment):
-            failure = f"{source.label} does not build for {self.target.describe()}."
+        failure = f"{source.label} does not build for {self.target.describe()}."
+        if not self._bounded(source, command, environment, failure):
             self._do(command, environment, failure)
         name = self.box.read(["ls", f"{folder}/raw"]).strip()
         if any(tag.platform == "any" for tag in parse_wheel_filename(name)[3]):
@@ -192,7 +192,11 @@ class _Build:
         return f"{folder}/repaired"
 
     def _bounded(
-        self, source: Source, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        source: Source,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        failure: str,
     ) -> bool:
         """Run ``command`` with build tools from before the lock; False if the index has no times.
 
@@ -212,9 +216,7 @@ class _Build:
             return True
         if dateless:
             return False
-        raise self.log.failed(
-            f"{source.label} does not build for {self.target.describe()}.", self.log.reason
-        )
+        raise self.log.failed(failure, self.log.reason)
 
     def compile(self, requirements: Sequence[Path], environment: Mapping[str, str]) -> str:
         """The output of pip-compile, run in an environment of its own."""

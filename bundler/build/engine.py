@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import BuildError
+from bundler.errors import BuildError, not_installed
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -35,11 +35,7 @@ def engine() -> Iterator[DockerClient]:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
     except ImportError as error:
-        raise BuildError(
-            "The packages for container builds are not installed.",
-            f"{error.name} is missing.",
-            "Install flink-bundler[container].",
-        ) from error
+        raise not_installed("for container builds", error) from error
     address = _address()
     try:
         client = docker.DockerClient(

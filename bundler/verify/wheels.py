@@ -20,7 +20,7 @@ from packaging.utils import parse_wheel_filename
 
 from bundler.archive.content import whole
 from bundler.archive.read import zip_entries
-from bundler.errors import BuildError, VerificationError
+from bundler.errors import VerificationError, not_installed
 from bundler.verify.elf import ElfInfo, elf_entries
 from bundler.verify.stable_abi import stable_abi_faults
 
@@ -67,32 +67,37 @@ def wheel_faults(
     entries = zip_entries(wheel, wheel.name)
     tags = parse_wheel_filename(wheel.name)[3]
     yield from _abi_faults(entries, wheel.name, tags)
+    binaries = list(elf_entries(entries))
     if {tag.abi for tag in tags} == {"abi3"}:
         named = [match for tag in tags if (match := _STABLE.match(tag.interpreter))]
         oldest = min(((int(match[1]), int(match[2])) for match in named), default=(3, 2))
-        binaries = {name for name, _ in elf_entries(entries)}
+        names = {name for name, _ in binaries}
         yield from stable_abi_faults(
-            [entry for entry in entries if entry.name in binaries],
+            [entry for entry in entries if entry.name in names],
             wheel.name,
             max(oldest, python) if python else oldest,
         )
-    yield from binary_faults(entries, target, owner=wheel.name, libraries=libraries)
+    yield from _binary_faults(entries, binaries, target, wheel.name, libraries=libraries)
 
 
-def binary_faults(
-    entries: Sequence[Entry], target: Target, *, owner: str, libraries: bool = True
+def _binary_faults(
+    entries: Sequence[Entry],
+    binaries: Sequence[tuple[str, ElfInfo]],
+    target: Target,
+    owner: str,
+    *,
+    libraries: bool,
 ) -> Iterator[VerificationError]:
-    """What keeps the ELF files among ``entries`` from loading on the platform of ``target``.
+    """What keeps ``binaries``, the ELF files among ``entries``, from loading on the platform.
 
     ``owner`` is what they are part of, for messages; ``libraries`` says whether one that is neither
     among them nor promised by the platform is a fault.
     """
     policy = _policy(target)
-    found = list(elf_entries(entries))
     contents = {entry.name: entry for entry in entries}
     inside = {PurePosixPath(entry.name).name for entry in entries}
-    inside |= {info.soname for _, info in found}
-    for name, info in found:
+    inside |= {info.soname for _, info in binaries}
+    for name, info in binaries:
         place = f"{owner}: {name}"
         if info.machine != target.architecture:
             yield VerificationError(
@@ -197,11 +202,7 @@ def _policy(target: Target) -> Policy:
         from auditwheel.libc import Libc
         from auditwheel.policy import WheelPolicies
     except ImportError as error:
-        raise BuildError(
-            "The packages that check binaries are not installed.",
-            f"{error.name} is missing.",
-            "Install flink-bundler[container].",
-        ) from error
+        raise not_installed("that check binaries", error) from error
     policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(target.architecture))
     fitting = {}
     for policy in policies:
