@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,23 +78,16 @@ class Workshop:
         """The lock called ``name`` of the project."""
         choose = kept_lock if self.keep_locks else fitting_lock
         path = self.project.folder / name
-        return choose(
-            path, wanted, self.exact, self.progress, offline=self.offline, solve=self._solve
-        )
+        question = wanted.question(self.exact)
+        return choose(path, question, lambda: self.resolved(wanted), self.progress)
 
     def resolved(self, wanted: Wanted) -> Lock:
-        """A new lock."""
-        folder = self.project.folder
-        return self._solve(wanted, self.exact, folder, self.progress, offline=self.offline)
-
-    def _solve(
-        self, wanted: Wanted, target: Target, folder: Path, progress: Progress, *, offline: bool
-    ) -> Lock:
-        """Resolve here; in the target's image if a source tells what it requires only there."""
+        """A new lock: made in the target's image if a source tells what it requires only there."""
+        target, folder, progress = self.exact, self.project.folder, self.progress
         try:
-            return resolve(wanted, target, folder, progress, offline=offline)
+            return resolve(wanted, target, folder, progress, offline=self.offline)
         except MetadataError as error:
-            if offline or self.project.tables.build.builder == "local":
+            if self.offline or self.project.tables.build.builder == "local":
                 raise
             progress.note(f"{error.found}\nResolving in the target's image.")
             from bundler.build.locking import resolve_for_interpreter
@@ -248,19 +241,20 @@ def _not_importable(
     )
 
 
-def versions_in(venv: Path) -> dict[str, str]:
-    """The distributions of a venv.zip, by normalized name."""
-    return dict(manifest_of(venv, "venv")["packages"])
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a venv.zip holds: the versions of its distributions, by normalized name, and the full
+    version of its Python; and its target: ``flink``, ``python`` and ``platform``."""
+
+    packages: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
+    target: Mapping[str, str] = field(default_factory=dict)
 
 
-def python_in(venv: Path) -> str:
-    """The full version of the Python in a venv.zip."""
-    return str(manifest_of(venv, "venv").get("python", ""))
-
-
-def target_in(venv: Path) -> dict[str, str]:
-    """The target of a venv.zip: ``flink``, ``python`` and ``platform``."""
-    return dict(manifest_of(venv, "venv")["target"])
+def held_in(venv: Path) -> Held:
+    """What the manifest of ``venv`` says. Raises UsageError as `manifest_of`."""
+    manifest = manifest_of(venv, "venv")
+    return Held(manifest["packages"], str(manifest.get("python", "")), manifest["target"])
 
 
 def make_bundle(shop: Workshop, folder: Path) -> tuple[Bundle, list[Packed]]:

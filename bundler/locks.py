@@ -6,35 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bundler.errors import ResolutionError
-from bundler.lock import Lock, read_lock, write_lock
+from bundler.lock import Lock, Question, read_lock, write_lock
 from bundler.progress import SILENT, Progress
-from bundler.resolve import Wanted, resolve
-from bundler.target import Target
 
-Solve = Callable[..., Lock]
-"""`bundler.resolve.resolve`, or what is called like it."""
+Solve = Callable[[], Lock]
+"""Resolves the question anew."""
 
 
-def kept_lock(
-    path: Path,
-    wanted: Wanted,
-    target: Target,
-    progress: Progress = SILENT,
-    *,
-    offline: bool,
-    solve: Solve = resolve,
-) -> Lock:
+def kept_lock(path: Path, question: Question, solve: Solve, progress: Progress = SILENT) -> Lock:
     """The lock at ``path``; made there by ``solve`` if there is none.
 
     Raises ResolutionError if it is stale, saying what changed: a lock is never changed silently.
     """
     if not path.is_file():
-        lock = solve(wanted, target, path.parent, progress, offline=offline)
+        lock = solve()
         write_lock(lock, path)
         progress.note(f"Locked {len(lock.pylock.packages)} packages in {path.name}")
         return lock
     lock = read_lock(path)
-    if reasons := lock.differences(wanted.question(target)):
+    if reasons := lock.differences(question):
         raise ResolutionError(
             f"{path.name} is stale: {_some(reasons)}.",
             "It answers other requirements than the ones that are there now.",
@@ -43,23 +33,15 @@ def kept_lock(
     return lock
 
 
-def fitting_lock(
-    path: Path,
-    wanted: Wanted,
-    target: Target,
-    progress: Progress = SILENT,
-    *,
-    offline: bool,
-    solve: Solve = resolve,
-) -> Lock:
+def fitting_lock(path: Path, question: Question, solve: Solve, progress: Progress = SILENT) -> Lock:
     """The lock at ``path`` if it is there and fits, else a new one, which is not kept."""
     if path.is_file():
         lock = read_lock(path)
-        reasons = lock.differences(wanted.question(target))
+        reasons = lock.differences(question)
         if not reasons:
             return lock
         progress.note(f"{path.name} is for other requirements ({_some(reasons)}): resolving anew")
-    return solve(wanted, target, path.parent, progress, offline=offline).undated()
+    return solve().undated()
 
 
 def _some(reasons: list[str]) -> str:

@@ -134,15 +134,16 @@ def deps(
 
     Example: bundle deps -r requirements.txt --exclude-in venv.zip -o deps.zip
     """
-    from bundler.assemble import Workshop, check, make_deps, python_in, target_in, versions_in
+    from bundler.assemble import Held, Workshop, check, held_in, make_deps
     from bundler.cache import Cache
     from bundler.files import check_writable
     from bundler.project import find_project
 
     check_writable(output)
     target = {"flink": flink, "python": python, "platform": platform}
-    if exclude_in is not None and not any(target.values()):
-        target = {**target_in(exclude_in)}
+    held = held_in(exclude_in) if exclude_in is not None else Held()
+    if held.target and not any(target.values()):
+        target = {**held.target}
     chosen = find_project(project).overridden(
         target=target,
         deps={
@@ -152,11 +153,9 @@ def deps(
         },
         build={"builder": builder, "image": image},
     )
-    pins = versions_in(exclude_in) if exclude_in is not None else {}
-    exact = python_in(exclude_in) if exclude_in is not None else ""
     progress = report.progress()
-    shop = Workshop(chosen, Cache.default(), progress, offline, not no_check, python=exact)
-    packed = make_deps(shop, output, pins)
+    shop = Workshop(chosen, Cache.default(), progress, offline, not no_check, python=held.python)
+    packed = make_deps(shop, output, held.packages)
     check(shop, [packed], exclude_in)
     show(report, [packed])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bundler.cache import Cache
 from bundler.errors import ResolutionError
 from bundler.lock import Lock, read_lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
-from bundler.progress import Progress
+from bundler.progress import SILENT, Progress
 from bundler.project import find_project
 from bundler.requirements import read_requirements
 from bundler.resolve import Wanted, resolve, wheel_tags
@@ -161,28 +162,43 @@ class Notes(Progress):
         self.notes.append(text)
 
 
+def chosen(
+    choose: Callable[..., Lock],
+    path: Path,
+    wanted: Wanted,
+    target: Target,
+    progress: Progress = SILENT,
+    *,
+    offline: bool = False,
+) -> Lock:
+    def solve() -> Lock:
+        return resolve(wanted, target, path.parent, progress, offline=offline)
+
+    return choose(path, wanted.question(target), solve, progress)
+
+
 def test_a_lock_is_kept_until_the_requirements_change(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf", "1.0")
     path = tmp_path / "pylock.deps.toml"
     wanted = Wanted(read_requirements([], ["leaf"]))
     notes = Notes()
-    kept_lock(path, wanted, TARGET, notes, offline=False)
+    chosen(kept_lock, path, wanted, TARGET, notes)
     assert notes.notes == ["Locked 1 packages in pylock.deps.toml"]
     written = path.read_bytes()
 
     make_wheel(index.folder, "leaf", "2.0")
     asked = len(index.requests)
-    assert kept_lock(path, wanted, TARGET, offline=False).versions == {"leaf": "1.0"}
+    assert chosen(kept_lock, path, wanted, TARGET).versions == {"leaf": "1.0"}
     assert len(index.requests) == asked
 
     changed = Wanted(read_requirements([], ["leaf>=1"]))
     with pytest.raises(ResolutionError, match=r"pylock\.deps\.toml is stale: leaf>=1 is new"):
-        kept_lock(path, changed, TARGET, offline=False)
+        chosen(kept_lock, path, changed, TARGET)
     other = Target.parse(flink="2.2.1", python="3.12")
     with pytest.raises(ResolutionError, match=r"python was 3\.11, is 3\.12"):
-        kept_lock(path, wanted, other, offline=False)
+        chosen(kept_lock, path, wanted, other)
     assert path.read_bytes() == written
-    assert fitting_lock(path, changed, TARGET, notes, offline=False).versions == {"leaf": "2.0"}
+    assert chosen(fitting_lock, path, changed, TARGET, notes).versions == {"leaf": "2.0"}
     assert path.read_bytes() == written
 
 
@@ -194,10 +210,10 @@ def test_a_lock_of_another_tool_must_cover_the_requirements(index: Index, tmp_pa
     write_lock(Lock(replace(lock.pylock, tool=None), tmp_path), path)
     elsewhere = "absent>=3; sys_platform == 'win32'"
     covered = Wanted(read_requirements([], ["leaf>=1", elsewhere]), ("other==1.5", "absent==1"))
-    assert kept_lock(path, covered, TARGET, offline=True).versions["leaf"] == "1.5"
+    assert chosen(kept_lock, path, covered, TARGET, offline=True).versions["leaf"] == "1.5"
     wanted = Wanted(read_requirements([], ["leaf>=2", "absent"]), ("other==1.4",))
     with pytest.raises(ResolutionError) as caught:
-        kept_lock(path, wanted, TARGET, offline=True)
+        chosen(kept_lock, path, wanted, TARGET, offline=True)
     assert "absent is not in it" in caught.value.found
     assert "leaf is 1.5 in it, wanted is >=2" in caught.value.found
     assert "other is 1.5 in it, wanted is ==1.4" in caught.value.found
@@ -226,8 +242,8 @@ def test_a_wheel_of_a_local_version_is_named_by_its_address(index: Index, tmp_pa
 def test_a_lock_that_is_not_kept_has_no_date(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf")
     wanted = Wanted(read_requirements([], ["leaf"]))
-    passing = fitting_lock(tmp_path / "pylock.toml", wanted, TARGET, offline=False)
-    kept = kept_lock(tmp_path / "pylock.toml", wanted, TARGET, offline=False)
+    passing = chosen(fitting_lock, tmp_path / "pylock.toml", wanted, TARGET)
+    kept = chosen(kept_lock, tmp_path / "pylock.toml", wanted, TARGET)
     assert "created" in kept.table
     assert "created" not in passing.table
     assert passing.differences(wanted.question(TARGET)) == []
