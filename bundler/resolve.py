@@ -22,11 +22,12 @@ from packaging.utils import parse_wheel_filename
 from bundler.errors import ResolutionError
 from bundler.index import index_settings
 from bundler.lock import Lock, Question, make_lock
-from bundler.process import Finished, run
+from bundler.process import Finished
 from bundler.progress import SILENT, Progress
 from bundler.requirements import Requirements
 from bundler.target import Target
 from bundler.toml import tomllib
+from bundler.uv import run_uv
 
 _TIMEOUT_SECONDS = 600.0
 # The distribution that holds nothing but Flink's JARs; the cluster has them.
@@ -95,18 +96,15 @@ def uv_compile(
     ``default_index`` is False if the requirements name the index to use instead.
     uv would fetch the very Python it resolves for, which is not needed: that is switched off.
     """
-    from uv import find_uv_bin
-
     settings = index_settings()
-    command = [find_uv_bin(), "pip", "compile", "--format", "pylock.toml", "--quiet"]
+    command = ["pip", "compile", "--format", "pylock.toml", "--quiet"]
     command += ["--no-header", "--no-python-downloads", "--python", sys.executable]
     command += settings.uv_arguments(default_index=default_index)
     if offline:
         command.append("--offline")
-    # uv leaves a lock file in the temporary folder for each source that it asks for its metadata.
-    with tempfile.TemporaryDirectory(prefix="bundle-uv-") as scratch:
-        environment = {**settings.environment(), "TMPDIR": scratch}
-        return run([*command, *arguments], cwd=folder, env=environment, timeout=_TIMEOUT_SECONDS)
+    return run_uv(
+        [*command, *arguments], cwd=folder, env=settings.environment(), timeout=_TIMEOUT_SECONDS
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uv import find_uv_bin
-
 from bundler.base.installed import made_of
 from bundler.base.model import Base, Interpreter
 from bundler.base.store import Made, keep, key_of, load
 from bundler.errors import BuildError
 from bundler.files import whole_file
-from bundler.process import run
+from bundler.uv import run_uv
 
 if TYPE_CHECKING:
     from bundler.cache import Cache
@@ -48,14 +46,11 @@ def standalone_base(
             raise _failed(target, "Nothing may be downloaded (--offline) and it is not cached.")
         folder = staging / "installed"
         with progress.task(f"Downloading {request}"):
-            finished = run(
-                [
-                    find_uv_bin(), "python", "install", "--no-bin", "--install-dir", folder,
-                    request,
-                ],
+            finished = run_uv(
+                ["python", "install", "--no-bin", "--install-dir", folder, request],
                 cwd=staging,
                 env={"UV_PYTHON_DOWNLOADS": "automatic", "NO_COLOR": "1"},
-            )  # fmt: skip
+            )
         if finished.returncode:
             error = _failed(target, _cause(finished.stderr))
             _remember(target, cache, error.expected)

@@ -22,9 +22,10 @@ from bundler.errors import BuildError, BundlerError
 from bundler.fetch import digest_of
 from bundler.files import whole_file
 from bundler.index import index_settings
-from bundler.process import Finished, run
+from bundler.process import Finished
 from bundler.progress import SILENT, Progress
 from bundler.target import Target
+from bundler.uv import run_uv
 
 _BUILD_SECONDS = 1800.0
 _NO_COMPILER = {"CC": "false", "CXX": "false", "FC": "false", "CARGO": "false"}
@@ -74,24 +75,20 @@ def build_locally(
 
 
 def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finished:
-    from uv import find_uv_bin
-
     settings = index_settings()
-    command: list[str | Path] = [find_uv_bin(), "build", "--wheel"]
+    command: list[str | Path] = ["build", "--wheel"]
     command += ["--python", sys.executable, "--out-dir", out, *settings.uv_arguments()]
     if offline:
         command.append("--offline")
-    # uv leaves a lock file in the temporary folder for each source that it builds.
-    scratch = str(out.parent)
-    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH, "TMPDIR": scratch}
+    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH}
     if not compiler:
         environment |= _NO_COMPILER
     bound = ["--exclude-newer", source.created] if source.created else []
     path = _copied(source.path, out.with_suffix(".source")) if source.path.is_dir() else source.path
-    finished = run([*command, *bound, path], env=environment, timeout=_BUILD_SECONDS)
+    finished = run_uv([*command, *bound, path], env=environment, timeout=_BUILD_SECONDS)
     if finished.returncode != 0 and bound and "upload" in finished.stderr.lower():
         # An index without upload times (PEP 700 is optional) cannot be asked for a past state.
-        finished = run([*command, path], env=environment, timeout=_BUILD_SECONDS)
+        finished = run_uv([*command, path], env=environment, timeout=_BUILD_SECONDS)
     return finished
 
 
