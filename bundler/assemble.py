@@ -21,7 +21,7 @@ from bundler.bundle import Bundle, bundle_of_build, write_list
 from bundler.cache import Cache
 from bundler.errors import UsageError, VerificationError
 from bundler.fetch import digest_of
-from bundler.files import sha256_of, whole_file
+from bundler.files import check_writable, sha256_of, whole_file
 from bundler.jars import jar_list
 from bundler.lock import Lock, write_lock
 from bundler.locks import fitting_lock, kept_lock
@@ -126,6 +126,7 @@ def _container_options(project: Project) -> ContainerOptions | None:
 
 def make_venv(shop: Workshop, out: Path) -> Packed:
     """Build venv.zip at ``out``. Raises any BundlerError of the stages."""
+    check_writable(out)
     table = shop.project.tables.venv or VenvTable()
     rules = _rules(table.slim, keep_jars=table.keep_jars)
     shop, base, wanted = _with_base(shop, table, "keep" if shop.keep_locks else "fit")
@@ -155,6 +156,7 @@ def make_deps(
 
     Raises any BundlerError of the stages.
     """
+    check_writable(out)
     table = shop.project.tables.deps or DepsTable()
     rules = _rules(table.slim, keep_jars=False)
     fixed = {name: version for name, version in pins.items() if name not in unversioned}

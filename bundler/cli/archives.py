@@ -83,10 +83,8 @@ def venv(
     """
     from bundler.assemble import Workshop, check, make_venv
     from bundler.cache import Cache
-    from bundler.files import check_writable
     from bundler.project import find_project
 
-    check_writable(output)
     chosen = find_project(project).overridden(
         target={"flink": flink, "python": python, "platform": platform},
         venv={
@@ -136,10 +134,8 @@ def deps(
     """
     from bundler.assemble import Held, Workshop, check, held_in, make_deps
     from bundler.cache import Cache
-    from bundler.files import check_writable
     from bundler.project import find_project
 
-    check_writable(output)
     target = {"flink": flink, "python": python, "platform": platform}
     held = held_in(exclude_in) if exclude_in is not None else Held()
     if held.target and not any(target.values()):

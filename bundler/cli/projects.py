@@ -98,7 +98,6 @@ def build(
     """
     from bundler.assemble import Workshop, make_bundle
     from bundler.cache import Cache
-    from bundler.files import check_writable
     from bundler.project import find_project
 
     chosen = find_project(project, required=True).overridden(
@@ -109,7 +108,5 @@ def build(
     shop = Workshop(
         chosen, Cache.default(), report.progress(), offline, not no_check, keep_locks=True
     )
-    folder = output or chosen.folder / "dist"
-    check_writable(folder / "bundle.lock.json")
-    bundle, packed = make_bundle(shop, folder)
+    bundle, packed = make_bundle(shop, output or chosen.folder / "dist")
     show(report, packed, bundle.jars)
