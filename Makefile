@@ -20,6 +20,7 @@ check: install
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	PYTHONPATH=jobs $(BIN)/lint-imports --no-cache
 
 unit: install
 	$(BIN)/pytest tests/unit
@@ -35,7 +36,7 @@ bench: install
 	$(BIN)/python -m tests.benchmarks
 
 docs/commands.md: install $(wildcard bundler/cli/*.py)
-	$(BIN)/typer bundler.cli utils docs --name bundle --title "The commands" --output $@
+	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
 
 clean:
 	rm -rf $(VENV) dist .bench

@@ -1,3 +1,397 @@
-"""Archives for PyFlink jobs: built from locks and wheels, checked, configured and submitted."""
+"""Archives for PyFlink jobs: built from locks and wheels, checked, configured and submitted.
+
+What the command `bundle` does, as functions; it calls the same ones::
+
+    import bundler
+
+    project = bundler.load_project("examples/opencv")
+    result = bundler.build(project)
+    job = bundler.job_of(project, result.bundle)
+    print(bundler.configuration(job).text)
+    bundler.submit(job, "http://localhost:8081")
+
+Every function takes a `Session`, which says where to cache, whom to tell what goes on, and whether
+the network may be used; without one, the user's cache is used and nothing is told. Results are
+frozen values; sizes are bytes, times are seconds, hashes are SHA-256 in hexadecimal. All errors are
+`BundlerError` or below: each says what was ``found``, what was ``expected``, and the ``remedy``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+    from pathlib import Path
+    from typing import Any
+
+    from bundler.errors import (
+        BuildError,
+        BundlerError,
+        FetchError,
+        JobError,
+        ResolutionError,
+        UsageError,
+        VerificationError,
+    )
+    from bundler.flink.configuration import Configuration
+    from bundler.flink.model import JobBundle, JobResult
+    from bundler.jars.listing import JarFile
+    from bundler.lock.policy import LockPolicy
+    from bundler.project.tables import Project
+    from bundler.session import Session
+    from bundler.stages.bundle import Bundle
+    from bundler.stages.make import BuildResult, VenvContents
+    from bundler.stages.pack import Packed
+    from bundler.target import Target
+
+    StrPath = str | PathLike[str]
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BuildError",
+    "BuildResult",
+    "Bundle",
+    "BundlerError",
+    "Configuration",
+    "FetchError",
+    "JarFile",
+    "JobBundle",
+    "JobError",
+    "JobResult",
+    "Packed",
+    "Project",
+    "ResolutionError",
+    "Session",
+    "Target",
+    "UsageError",
+    "VenvContents",
+    "VerificationError",
+    "build",
+    "build_data",
+    "build_deps",
+    "build_venv",
+    "bundle_of_files",
+    "configuration",
+    "job_of",
+    "load_bundle",
+    "load_project",
+    "lock",
+    "read_venv",
+    "run",
+    "submit",
+]
+
+_HOMES = {
+    "bundler.errors": (
+        "BuildError BundlerError FetchError JobError ResolutionError UsageError VerificationError"
+    ),
+    "bundler.flink.configuration": "Configuration",
+    "bundler.flink.model": "JobBundle JobResult",
+    "bundler.jars.listing": "JarFile",
+    "bundler.project.tables": "Project",
+    "bundler.session": "Session",
+    "bundler.stages.bundle": "Bundle",
+    "bundler.stages.make": "BuildResult VenvContents",
+    "bundler.stages.pack": "Packed",
+    "bundler.target": "Target",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # The types are loaded when they are asked for: `bundle --help` needs none of them.
+    for home, names in _HOMES.items():
+        if name in names.split():
+            from importlib import import_module
+
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'bundler' has no attribute '{name}'")
+
+
+def load_project(path: StrPath = ".", *, required: bool = False) -> Project:
+    """The project in the folder ``path``: its bundle.toml, or ``[tool.bundle]`` of pyproject.toml.
+
+    ``path`` may also be that file. Without either the project is empty, unless one is
+    ``required``. Nothing is written and nothing fetched.
+
+    Raises UsageError naming the file, the key and what to change.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "bundle.toml").write_text('[target]\\nflink = "2.2.1"\\n')
+        >>> load_project(folder).tables.target.flink
+        '2.2.1'
+    """
+    from pathlib import Path
+
+    from bundler.project.tables import find_project
+
+    return find_project(Path(path), required=required)
+
+
+def build(
+    project: Project,
+    folder: StrPath | None = None,
+    *,
+    session: Session | None = None,
+    locks: LockPolicy = "keep",
+    check: bool = True,
+) -> BuildResult:
+    """Build all that ``project`` describes into ``folder`` (``dist`` of the project by default).
+
+    Written are venv.zip, deps.zip, an archive for each data table, copies of the JARs, and
+    ``bundle.lock.json``, which lists them. ``locks`` says how the project's locks are treated:
+    ``keep`` writes missing ones and refuses stale ones, ``fit`` uses those that fit and writes
+    none, ``renew`` resolves again. With ``check`` each archive is unpacked and imported if this
+    machine can run the target.
+
+    Raises UsageError for a wrong project, ResolutionError if there is no solution or a lock is
+    stale, FetchError, BuildError, and VerificationError if something would not work on the target.
+
+    Example:
+        >>> result = build(load_project("examples/opencv"))         # doctest: +SKIP
+        >>> [item.kind for item in result.archives]                 # doctest: +SKIP
+        ['venv', 'deps', 'data']
+    """
+    from pathlib import Path
+
+    from bundler.stages.make import BuildRequest, make_bundle
+
+    request = BuildRequest(project, _session(session), locks, check)
+    return make_bundle(request, Path(folder) if folder is not None else project.folder / "dist")
+
+
+def build_venv(
+    project: Project,
+    out: StrPath = "venv.zip",
+    *,
+    session: Session | None = None,
+    check: bool = True,
+) -> Packed:
+    """Build venv.zip at ``out``: a relocatable Python with PyFlink and the ``[venv]`` packages.
+
+    A lock of the project is used if it fits, and none is written. Raises as `build`.
+
+    Example:
+        >>> project = load_project().overridden(target={"python": "3.11"})
+        >>> build_venv(project, "venv.zip").executable              # doctest: +SKIP
+        'venv.zip/venv/bin/python3.11'
+    """
+    from pathlib import Path
+
+    from bundler.stages.make import BuildRequest, check_archives_of, make_venv
+
+    request = BuildRequest(project, _session(session), check=check)
+    packed = make_venv(request, Path(out))
+    check_archives_of(request, [packed])
+    return packed
+
+
+def build_deps(
+    project: Project,
+    out: StrPath = "deps.zip",
+    *,
+    venv: StrPath | None = None,
+    session: Session | None = None,
+    check: bool = True,
+) -> Packed:
+    """Build deps.zip at ``out``: the packages of ``[deps]``, without those that ``venv`` holds.
+
+    ``venv`` is a venv.zip; its versions are fixed for the resolution. A lock of the project is
+    used if it fits, and none is written. Raises as `build`.
+
+    Example:
+        >>> project = load_project().overridden(deps={"packages": ["humanize"]})
+        >>> sorted(build_deps(project, "deps.zip").packages)        # doctest: +SKIP
+        ['humanize']
+    """
+    from pathlib import Path
+
+    from bundler.stages.make import BuildRequest, VenvContents, check_archives_of, make_deps
+
+    request = BuildRequest(project, _session(session), check=check)
+    beside = Path(venv) if venv is not None else None
+    held = read_venv(beside) if beside is not None else VenvContents()
+    packed = make_deps(request, Path(out), held)
+    check_archives_of(request, [packed], beside)
+    return packed
+
+
+def build_data(
+    paths: Sequence[StrPath], out: StrPath = "data.zip", *, session: Session | None = None
+) -> Packed:
+    """Build a data archive at ``out``: each file or folder of ``paths`` at its root.
+
+    Raises UsageError if a path does not exist or holds ``out``, BuildError if two have one name.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "words.txt").write_text("one two")
+        >>> build_data([folder / "words.txt"], folder / "data.zip").archive.entries
+        2
+    """
+    from pathlib import Path
+
+    from bundler.stages.pack import pack_data
+
+    progress = _session(session).progress
+    return pack_data([Path(path) for path in paths], Path(out), progress=progress)
+
+
+def lock(project: Project, *, session: Session | None = None) -> tuple[Path, ...]:
+    """Resolve the requirements of ``project`` again and write its locks; returns their paths.
+
+    Raises ResolutionError if there is no solution.
+    """
+    from bundler.stages.make import BuildRequest, make_locks
+
+    return make_locks(BuildRequest(project, _session(session), "renew"))
+
+
+def read_venv(venv: StrPath) -> VenvContents:
+    """What a venv.zip holds: packages with versions, its Python and its target.
+
+    Raises UsageError if ``venv`` was not made by `build_venv` or `build`.
+    """
+    from pathlib import Path
+
+    from bundler.stages.make import read_venv as read
+
+    return read(Path(venv))
+
+
+def load_bundle(folder: StrPath) -> Bundle:
+    """The bundle that `build` left in ``folder``, each file checked by its SHA-256.
+
+    Raises UsageError if there is none, or a file is missing or is not the one that was listed.
+    """
+    from pathlib import Path
+
+    from bundler.stages.bundle import read_bundle
+
+    return read_bundle(Path(folder))
+
+
+def bundle_of_files(
+    *,
+    venv: StrPath | None = None,
+    deps: StrPath | None = None,
+    data: Sequence[StrPath] = (),
+    jars: Sequence[StrPath] = (),
+    flink: str | None = None,
+    session: Session | None = None,
+) -> Bundle:
+    """A bundle of single files, whose target and interpreter are what their manifests say.
+
+    ``flink`` is the release if neither ``venv`` nor ``deps`` is given. Raises UsageError if an
+    archive is missing or of another kind, or two are for different targets.
+    """
+    from pathlib import Path
+
+    from bundler.stages.bundle import bundle_of
+
+    return bundle_of(
+        venv=Path(venv) if venv is not None else None,
+        deps=Path(deps) if deps is not None else None,
+        data=[Path(path) for path in data],
+        jars=[Path(path) for path in jars],
+        flink=flink,
+        progress=_session(session).progress,
+    )
+
+
+def job_of(project: Project, bundle: Bundle) -> JobBundle:
+    """``bundle`` with the job that ``[job]`` of ``project`` describes, to configure or submit.
+
+    Raises UsageError if a file of the job is missing.
+    """
+    from bundler.flink.job import job_bundle
+
+    return job_bundle(bundle, project)
+
+
+def configuration(job: JobBundle, *, archives_at: str | None = None) -> Configuration:
+    """Flink's options for ``job``: as values, as its configuration file, and as arguments.
+
+    ``archives_at`` is a folder or URL where the cluster finds the archives; without it they are
+    named where they are on this machine.
+
+    Example:
+        >>> job = JobBundle(Target.parse(flink="2.2.1"), "python3.11")
+        >>> print(configuration(job).text)
+        python.executable: python3.11
+        python.client.executable: python3.11
+        <BLANKLINE>
+    """
+    from bundler.flink.configuration import configuration_of
+
+    return configuration_of(job, archives_at)
+
+
+def submit(
+    job: JobBundle,
+    master: str,
+    *,
+    follow: bool = True,
+    detached: bool = False,
+    timeout: float | None = None,
+    session: Session | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> JobResult:
+    """Run ``job`` on the Flink (1.17 or newer) whose REST API is at the URL ``master``.
+
+    Returns when the job has ended; with ``follow=False`` when all its tasks run; with
+    ``detached`` as soon as it is accepted. ``timeout`` bounds that wait, in seconds. ``poll`` is
+    called several times a second meanwhile.
+
+    Raises UsageError for a bad address or a bundle without a job; JobError if the master is
+    unreachable, is not Flink, is another Flink line or refuses uploads, and if the job fails:
+    then ``found`` is the Python traceback, where there is one.
+
+    Example:
+        >>> submit(job, "http://localhost:8081").state              # doctest: +SKIP
+        'FINISHED'
+    """
+    from bundler.flink.submit import submit as submit_job
+
+    return submit_job(
+        master,
+        job,
+        _session(session),
+        follow=follow,
+        detached=detached,
+        timeout=timeout,
+        poll=poll,
+    )
+
+
+def run(
+    job: JobBundle,
+    *,
+    port: int | None = None,
+    timeout: float | None = None,
+    logs: StrPath | None = None,
+    session: Session | None = None,
+) -> JobResult:
+    """Start the target's Flink on this machine, run ``job`` to its end, and stop Flink.
+
+    ``port`` is that of the REST API (a free one by default), ``timeout`` the seconds that the job
+    may take, ``logs`` a folder to keep Flink's configuration and logs in. What the job prints goes
+    to ``session.progress.output``. Raises as `submit`.
+    """
+    from pathlib import Path
+
+    from bundler.flink.local.run import run_local
+
+    folder = Path(logs) if logs is not None else None
+    return run_local(job, _session(session), port=port, timeout=timeout, logs=folder)
+
+
+def _session(session: Session | None) -> Session:
+    from bundler.session import Session
+
+    return session or Session.default()

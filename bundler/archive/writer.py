@@ -47,8 +47,8 @@ from bundler.archive.entry import Entry, Inline, Member, OnDisk, text_entry
 from bundler.archive.links import leaves
 from bundler.archive.output import Output
 from bundler.errors import BuildError, UsageError
-from bundler.files import whole_file
-from bundler.progress import SILENT, Progress, Task
+from bundler.support.files import whole_file
+from bundler.support.progress import SILENT, Progress, Task
 
 MANIFEST_NAME = "bundle-manifest.json"
 

@@ -26,16 +26,17 @@ from bundler.archive.links import leaves
 from bundler.base.environment import CondaEnvironment, read_environment
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
 from bundler.base.solver import CondaProblem, install, is_cached, read_lock, solve, write_lock
-from bundler.base.store import Made, keep, key_of
+from bundler.base.store import NewBase, keep, key_of
+from bundler.elf.info import read_elf_file
 from bundler.errors import BuildError, ResolutionError, UsageError
-from bundler.verify.elf import read_elf_file
+from bundler.session import Session
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
 
-    from bundler.base.model import Base, LockPolicy
-    from bundler.cache import Cache
-    from bundler.progress import Progress
+    from bundler.base.model import Base
+    from bundler.lock.policy import LockPolicy
+    from bundler.support.progress import Progress
     from bundler.target import Target
 
 DEFAULT_CHANNEL = "conda-forge"
@@ -52,14 +53,12 @@ _LEFT_OUT = re.compile(
 
 def conda_base(
     target: Target,
-    cache: Cache,
-    progress: Progress,
+    session: Session,
     *,
     environment: Path | None = None,
     channels: Sequence[str] = (),
     lock: Path | None = None,
     policy: LockPolicy = "keep",
-    offline: bool = False,
 ) -> Base:
     """Solve, install and pack a conda environment for ``target``.
 
@@ -81,11 +80,11 @@ def conda_base(
         target,
         channel_alias(),
     )
-    packages = cache.root / "conda"
-    solution = _locked(lock, problem, policy, progress)
+    packages = session.cache.root / "conda"
+    solution = _locked(lock, problem, policy, session.progress)
     if solution is None:
-        with progress.task("Solving the conda environment"):
-            solution = solve(problem, packages, offline=offline, progress=progress)
+        with session.progress.task("Solving the conda environment"):
+            solution = solve(problem, packages, session)
         if lock is not None and policy != "fit":
             write_lock(lock, problem, solution)
     version = next(str(item.version) for item in solution if item.name.normalized == "python")
@@ -93,23 +92,23 @@ def conda_base(
         f" of {environment}" if environment else ""
     )
 
-    def make(staging: Path) -> Made:
-        if offline and (missing := is_cached(solution, packages)):
+    def make(staging: Path) -> NewBase:
+        if session.offline and (missing := is_cached(solution, packages)):
             raise BuildError(
-                f"The conda package {missing} is not in the cache.",
+                f"The conda package {missing} is not in the session.cache.",
                 "Expected every package there, since nothing may be downloaded (--offline).",
                 "Run once without --offline.",
             )
         prefix = staging / "prefix"
-        install(problem, solution, prefix, packages, progress)
-        return _packed(prefix, staging, target, progress)
+        install(problem, solution, prefix, packages, session.progress)
+        return _packed(prefix, staging, target, session.progress)
 
     identity = key_of("conda", [str(record.url) for record in solution], _hashes(solution))
-    base = keep(cache, identity, "conda", reason, progress, make)
+    base = keep(session, identity, "conda", reason, make)
     return replace(base, requirements=wanted.requirements)
 
 
-def prefix_base(prefix: Path, target: Target, cache: Cache, progress: Progress) -> Base:
+def prefix_base(prefix: Path, target: Target, session: Session) -> Base:
     """Pack an environment that conda, mamba or micromamba made, pip-installed packages included.
 
     Raises UsageError if ``prefix`` is no such environment or holds another Python or
@@ -145,10 +144,10 @@ def prefix_base(prefix: Path, target: Target, cache: Cache, progress: Progress) 
     ]
     identity = key_of("conda-prefix", str(prefix.resolve()), target.python_minor, stats)
 
-    def make(staging: Path) -> Made:
-        return _packed(prefix.resolve(), staging, target, progress)
+    def make(staging: Path) -> NewBase:
+        return _packed(prefix.resolve(), staging, target, session.progress)
 
-    return keep(cache, identity, "conda", f"the conda environment {prefix}", progress, make)
+    return keep(session, identity, "conda", f"the conda environment {prefix}", make)
 
 
 def channel_alias() -> str | None:
@@ -186,7 +185,7 @@ def _site_packages(target: Target) -> str:
     return f"lib/python{target.python_minor}/site-packages"
 
 
-def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> Made:
+def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> NewBase:
     from conda_pack import CondaEnv, CondaPackException
 
     archive, unpacked = staging / "packed.tar", staging / "packed"
@@ -210,7 +209,7 @@ def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> 
     names = [entry.name for entry in found]
     known = {*names, *(str(folder) for name in names for folder in PurePosixPath(name).parents)}
     entries = tuple(entry for entry in found if _leads_somewhere(entry, known))
-    return Made(
+    return NewBase(
         _python_version(prefix),
         entries,
         _site_packages(target),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.base.host import find_host, host_base, no_host
+from bundler.base.host import host_base, no_host
 from bundler.base.model import Base, BaseOptions
 from bundler.base.standalone import cached_standalone, recent_failure, standalone_base
 from bundler.errors import BuildError, UsageError, VerificationError
+from bundler.session import Session
+from bundler.support.interpreters import find_host
 
 if TYPE_CHECKING:
-    from bundler.cache import Cache
-    from bundler.progress import Progress
     from bundler.target import Target
 
 KINDS = ("auto", "standalone", "host", "manylinux", "conda")
@@ -21,8 +21,7 @@ KINDS = ("auto", "standalone", "host", "manylinux", "conda")
 def find_base(
     kind: str,
     target: Target,
-    cache: Cache,
-    progress: Progress,
+    session: Session,
     *,
     strict: bool = False,
     options: BaseOptions | None = None,
@@ -40,13 +39,13 @@ def find_base(
     options = options or BaseOptions()
     if kind == "auto" and (options.from_prefix or options.environment):
         kind = "conda"
-    base = _found(kind, target, cache, progress, options)
-    progress.note(f"Base: {base.reason}")
+    base = _found(kind, target, session, options)
+    session.progress.note(f"Base: {base.reason}")
     if not base.fits(target):
         error = too_new(base, target)
         if strict:
             raise error
-        progress.warn(str(error))
+        session.progress.warn(str(error))
     return base
 
 
@@ -62,22 +61,20 @@ def too_new(base: Base, target: Target) -> VerificationError:
     )
 
 
-def _found(
-    kind: str, target: Target, cache: Cache, progress: Progress, options: BaseOptions
-) -> Base:
+def _found(kind: str, target: Target, session: Session, options: BaseOptions) -> Base:
     if kind == "auto":
-        return _automatic(target, cache, progress, options)
+        return _automatic(target, session, options)
     if kind == "standalone":
-        return standalone_base(target, cache, progress, offline=options.offline)
+        return standalone_base(target, session)
     if kind == "host":
         found = find_host(target)
         if found is None:
             raise no_host(target)
-        return host_base(found, target, cache, progress)
+        return host_base(found, target, session)
     if kind == "manylinux":
         from bundler.base.manylinux import manylinux_base
 
-        return manylinux_base(target, cache, progress, options.image, offline=options.offline)
+        return manylinux_base(target, session, options.image)
     if kind == "conda":
         try:
             from bundler.base.conda import conda_base, prefix_base
@@ -88,16 +85,14 @@ def _found(
                 "Run: pip install 'flink-bundler[conda]'",
             ) from error
         if options.from_prefix is not None:
-            return prefix_base(options.from_prefix, target, cache, progress)
+            return prefix_base(options.from_prefix, target, session)
         return conda_base(
             target,
-            cache,
-            progress,
+            session,
             environment=options.environment,
             channels=options.channels,
             lock=options.lock,
             policy=options.lock_policy,
-            offline=options.offline,
         )
     raise UsageError(
         f"'{kind}' is not a kind of base.",
@@ -106,17 +101,19 @@ def _found(
     )
 
 
-def _automatic(target: Target, cache: Cache, progress: Progress, options: BaseOptions) -> Base:
-    if (cached := cached_standalone(target, cache)) is not None:
+def _automatic(target: Target, session: Session, options: BaseOptions) -> Base:
+    if (cached := cached_standalone(target, session.cache)) is not None:
         return cached
     found = find_host(target)
-    host = host_base(found, target, cache, progress) if found else None
+    host = host_base(found, target, session) if found else None
     if host is not None and host.fits(target):
         return _because(host, f"its glibc fits {target.platform}")
-    cause = "nothing may be downloaded" if options.offline else recent_failure(target, cache)
+    cause = (
+        "nothing may be downloaded" if session.offline else recent_failure(target, session.cache)
+    )
     if cause is None:
         try:
-            return standalone_base(target, cache, progress)
+            return standalone_base(target, session)
         except BuildError as error:
             cause = error.expected
     if host is None:

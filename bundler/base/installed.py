@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.base.prefix import relocatable
-from bundler.base.store import Made
+from bundler.base.store import NewBase
 
 if TYPE_CHECKING:
-    from bundler.base.model import Interpreter
-    from bundler.progress import Progress
+    from bundler.support.interpreters import Interpreter
+    from bundler.support.progress import Progress
     from bundler.target import Target
 
 
-def made_of(
+def base_of_installed(
     python: Interpreter, kind: str, target: Target, staging: Path, progress: Progress
-) -> Made:
+) -> NewBase:
     """``python``, relocatable and slimmed, for `bundler.base.store.keep`.
 
     Extension modules that lack a library where they come from are left out with a note. Raises
@@ -27,7 +27,7 @@ def made_of(
         prefix = relocatable(python, target.architecture, staging, owner)
     for name, library in sorted(prefix.left_out.items()):
         progress.note(f"{name} left out: {library}, which it needs, is not there.")
-    return Made(
+    return NewBase(
         python.version,
         prefix.entries,
         prefix.site_packages,

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bundler.archive.elf import strip
+from bundler.elf.info import MAGIC, ElfInfo, read_elf, read_elf_file
+from bundler.elf.strip import strip
 from bundler.errors import BuildError, VerificationError
-from bundler.process import run
-from bundler.verify.elf import MAGIC, ElfInfo, read_elf, read_elf_file
+from bundler.support.process import run
 
 TARGET_HAS = frozenset(
     {

@@ -8,15 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.base.model import Base, Interpreter
+from bundler.base.model import Base
 from bundler.base.prefix import relocatable
-from bundler.base.store import Made, keep, key_of, load
+from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError
+from bundler.session import Session
+from bundler.support.interpreters import Interpreter
 
 if TYPE_CHECKING:
-    from bundler.build.sandbox import Sandbox
-    from bundler.cache import Cache
-    from bundler.progress import Progress
+    from bundler.containers.sandbox import Sandbox
     from bundler.target import Target
 
 _PACK = "/bundle/pack.py"
@@ -71,14 +71,7 @@ with open(os.path.join(sys.argv[1], "facts.json"), "w") as file:
 """
 
 
-def manylinux_base(
-    target: Target,
-    cache: Cache,
-    progress: Progress,
-    image: str | None = None,
-    *,
-    offline: bool = False,
-) -> Base:
+def manylinux_base(target: Target, session: Session, image: str | None = None) -> Base:
     """The base made of ``/opt/python/cpXY-...`` in ``image``, from the cache if it was made before.
 
     ``image`` is an image or the name of a build image; None takes the one of the target's platform.
@@ -86,14 +79,16 @@ def manylinux_base(
     no such Python in it.
     """
     # Imported here, so that the other bases need no container packages.
-    from bundler.build.container import python_in
-    from bundler.build.engine import engine
-    from bundler.build.images import last_image, target_image
-    from bundler.build.sandbox import name_of, sandbox
+    from bundler.containers.choose import last_image, target_image
+    from bundler.containers.engine import engine
+    from bundler.containers.sandbox import name_of, sandbox
+    from bundler.containers.steps import python_in
 
-    if offline:
-        seen = last_image(image, target, cache)
-        base = load(cache, _identity(seen.id, target), "manylinux", f"the Python of {seen.name}")
+    if session.offline:
+        seen = last_image(image, target, session.cache)
+        base = load(
+            session.cache, _identity(seen.id, target), "manylinux", f"the Python of {seen.name}"
+        )
         if base is None:
             raise BuildError(
                 f"Python {target.python} was not taken out of {seen.name} yet.",
@@ -102,12 +97,12 @@ def manylinux_base(
             )
         return base
     with engine() as client:
-        found = target_image(client, image, target, cache, progress)
+        found = target_image(client, image, target, session)
         name = name_of(found)
 
-        def make(staging: Path) -> Made:
+        def make(staging: Path) -> NewBase:
             with (
-                progress.task(f"Taking Python {target.python_minor} out of {name}"),
+                session.progress.task(f"Taking Python {target.python_minor} out of {name}"),
                 sandbox(client, found, network="none") as box,
             ):
                 python = _unpacked(box, python_in(box, target), staging / "root")
@@ -117,15 +112,17 @@ def manylinux_base(
                     f"The target is Python {target.python}.",
                     f"Give --python {python.minor} or {python.version}, or another --image.",
                 )
-            with progress.task(f"Making Python {python.version} relocatable"):
+            with session.progress.task(f"Making Python {python.version} relocatable"):
                 owner = f"Python {python.version} (manylinux)"
                 prefix = relocatable(python, target.architecture, staging / "changed", owner)
             for left_out, library in sorted(prefix.left_out.items()):
-                progress.note(f"{left_out} left out: it needs {library}, which the image lacks.")
-            return Made(python.version, prefix.entries, prefix.site_packages, prefix.executable)
+                session.progress.note(
+                    f"{left_out} left out: it needs {library}, which the image lacks."
+                )
+            return NewBase(python.version, prefix.entries, prefix.site_packages, prefix.executable)
 
         identity = _identity(str(found.id), target)
-        return keep(cache, identity, "manylinux", f"the Python of {name}", progress, make)
+        return keep(session, identity, "manylinux", f"the Python of {name}", make)
 
 
 def _identity(image: str, target: Target) -> str:

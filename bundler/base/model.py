@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bundler.verify.elf import GlibcNeed
+from bundler.archive.glibc import GlibcNeed
+from bundler.lock.policy import LockPolicy
 
 if TYPE_CHECKING:
     from bundler.archive.entry import Entry
@@ -45,19 +46,13 @@ class Base:
         return self.glibc <= target.glibc
 
 
-LockPolicy = Literal["keep", "fit", "renew"]
-"""How a lock of conda packages is treated: ``keep`` writes it if there is none and refuses a stale
-one, ``fit`` takes it only if it fits and writes nothing, ``renew`` solves anew and writes it."""
-
-
 @dataclass(frozen=True)
 class BaseOptions:
     """Choices that only some kinds of base take.
 
     ``environment`` is an environment.yml, ``channels`` come before its own, ``lock`` is where the
     solved conda packages are kept and ``lock_policy`` how (see `LockPolicy`), ``from_prefix`` an
-    existing conda environment, ``image`` a container image with ``/opt/python``; ``offline``
-    allows no network at all.
+    existing conda environment, ``image`` a container image with ``/opt/python``.
     """
 
     environment: Path | None = None
@@ -66,24 +61,3 @@ class BaseOptions:
     lock_policy: LockPolicy = "keep"
     from_prefix: Path | None = None
     image: str | None = None
-    offline: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """A CPython installation on disk.
-
-    ``version`` is full ("3.11.7"). ``sysroot`` is the root of the file system that its shared
-    libraries are looked up in: "/" or the unpacked tree of an image.
-    """
-
-    prefix: Path
-    executable: Path
-    stdlib: Path
-    version: str
-    sysroot: Path = Path("/")
-
-    @property
-    def minor(self) -> str:
-        """The minor version, such as "3.11"."""
-        return ".".join(self.version.split(".")[:2])

@@ -15,7 +15,7 @@ from bundler.base.libraries import Libraries, graft
 from bundler.errors import BuildError
 
 if TYPE_CHECKING:
-    from bundler.base.model import Interpreter
+    from bundler.support.interpreters import Interpreter
 
 NEUTRAL_PREFIX = "/install"
 """What stands in text files where the prefix of this machine was."""

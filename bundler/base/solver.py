@@ -23,10 +23,11 @@ from rattler.exceptions import (
 )
 
 from bundler.errors import BuildError, FetchError, ResolutionError, UsageError
-from bundler.files import whole_file
+from bundler.session import Session
+from bundler.support.files import whole_file
 
 if TYPE_CHECKING:
-    from bundler.progress import Progress, Task
+    from bundler.support.progress import Progress, Task
     from bundler.target import Target
 
 _SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
@@ -55,9 +56,7 @@ class CondaProblem:
         return _SUBDIRS[self.target.architecture]
 
 
-def solve(
-    problem: CondaProblem, folder: Path, *, offline: bool, progress: Progress
-) -> list[rattler.RepoDataRecord]:
+def solve(problem: CondaProblem, folder: Path, session: Session) -> list[rattler.RepoDataRecord]:
     """The packages that satisfy ``problem``, sorted by name; repodata is kept in ``folder``.
 
     ``offline`` uses only kept repodata. Raises ResolutionError with the solver's explanation
@@ -66,7 +65,7 @@ def solve(
     """
     channels = _channels(problem)
     action = rattler.repo_data.gateway.SourceConfig(
-        cache_action="force-cache-only" if offline else "cache-or-fetch"
+        cache_action="force-cache-only" if session.offline else "cache-or-fetch"
     )
     gateway = rattler.Gateway(
         cache_dir=folder / "repodata", default_config=action, client=_client()
@@ -84,16 +83,16 @@ def solve(
         )
     except SolverError as error:
         for line in str(error).splitlines():
-            progress.output(line)
+            session.progress.output(line)
         raise ResolutionError(
             f"The conda environment has no solution for {problem.target.describe()}.",
             _one_line(error),
             "Loosen that requirement, add a channel that has it, or choose a newer --platform.",
         ) from error
     except (GatewayError, FetchRepoDataError) as error:
-        if offline:
+        if session.offline:
             raise FetchError(
-                f"The package lists of {names} are not in the cache.",
+                f"The package lists of {names} are not in the session.cache.",
                 "Expected them there, or a lock, since nothing may be downloaded (--offline).",
                 "Run once without --offline.",
             ) from error

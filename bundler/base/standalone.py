@@ -9,16 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.base.installed import made_of
-from bundler.base.model import Base, Interpreter
-from bundler.base.store import Made, keep, key_of, load
+from bundler.base.installed import base_of_installed
+from bundler.base.model import Base
+from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError
-from bundler.files import whole_file
-from bundler.uv import run_uv
+from bundler.session import Session
+from bundler.support.files import whole_file
+from bundler.support.interpreters import Interpreter
+from bundler.support.uv import run_uv
 
 if TYPE_CHECKING:
-    from bundler.cache import Cache
-    from bundler.progress import Progress
+    from bundler.support.cache import Cache
     from bundler.target import Target
 
 _REMEMBERED_SECONDS = 3600
@@ -29,9 +30,7 @@ def cached_standalone(target: Target, cache: Cache) -> Base | None:
     return load(cache, _identity(target), "standalone", "standalone Python, from the cache")
 
 
-def standalone_base(
-    target: Target, cache: Cache, progress: Progress, *, offline: bool = False
-) -> Base:
+def standalone_base(target: Target, session: Session) -> Base:
     """The standalone base for ``target``, downloaded by ``uv python install`` if need be.
 
     uv takes its mirror (UV_PYTHON_INSTALL_MIRROR), its list of downloads
@@ -41,11 +40,11 @@ def standalone_base(
     """
     request = f"cpython-{target.python}-linux-{target.architecture}-gnu"
 
-    def make(staging: Path) -> Made:
-        if offline:
+    def make(staging: Path) -> NewBase:
+        if session.offline:
             raise _failed(target, "Nothing may be downloaded (--offline) and it is not cached.")
         folder = staging / "installed"
-        with progress.task(f"Downloading {request}"):
+        with session.progress.task(f"Downloading {request}"):
             finished = run_uv(
                 ["python", "install", "--no-bin", "--install-dir", folder, request],
                 cwd=staging,
@@ -53,14 +52,16 @@ def standalone_base(
             )
         if finished.returncode:
             error = _failed(target, _cause(finished.stderr))
-            _remember(target, cache, error.expected)
+            _remember(target, session.cache, error.expected)
             raise error
         python = _installed(folder, target)
-        made = made_of(python, "standalone", target, staging / "changed", progress)
+        made = base_of_installed(
+            python, "standalone", target, staging / "changed", session.progress
+        )
         return replace(made, sources=())
 
-    base = keep(cache, _identity(target), "standalone", "standalone Python", progress, make)
-    _failure_file(target, cache).unlink(missing_ok=True)
+    base = keep(session, _identity(target), "standalone", "standalone Python", make)
+    _failure_file(target, session.cache).unlink(missing_ok=True)
     return base
 
 

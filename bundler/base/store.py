@@ -11,24 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler.archive.glibc import GlibcNeed, glibc_needed
 from bundler.archive.read import zip_entries
 from bundler.archive.writer import write_archive
 from bundler.base.model import Base
 from bundler.errors import BundlerError
-from bundler.files import fault, sha256_of, whole_file, whole_folder
-from bundler.verify.elf import GlibcNeed, glibc_needed
+from bundler.session import Session
+from bundler.support.files import fault, sha256_of, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from bundler.archive.entry import Entry
-    from bundler.cache import Cache
-    from bundler.progress import Progress
+    from bundler.support.cache import Cache
+    from bundler.support.progress import Progress
 
 RECIPE = "2"
 """Part of every key: to be raised when the same Python would give other bytes than before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewBase:
     """A base before it is compressed; ``sources`` are files of this machine it depends on."""
 
     python_version: str
@@ -57,37 +58,36 @@ def load(cache: Cache, identity: str, kind: str, reason: str) -> Base | None:
 
 
 def keep(
-    cache: Cache,
+    session: Session,
     identity: str,
     kind: str,
     reason: str,
-    progress: Progress,
-    make: Callable[[Path], Made],
+    make: Callable[[Path], NewBase],
 ) -> Base:
     """The base kept under ``identity``, made first if need be.
 
     ``make`` gets an empty folder for files that its entries point at. Raises what it raises, and
     BuildError or UsageError when the cache cannot be written.
     """
-    if (base := load(cache, identity, kind, reason)) is not None:
+    if (base := load(session.cache, identity, kind, reason)) is not None:
         return base
-    parent = _folder(cache)
-    with cache.lock(f"base-{identity[:16]}"):
-        if (base := load(cache, identity, kind, reason)) is not None:
+    parent = _folder(session.cache)
+    with session.cache.lock(f"base-{identity[:16]}"):
+        if (base := load(session.cache, identity, kind, reason)) is not None:
             return base
         with tempfile.TemporaryDirectory(prefix=".making-", dir=parent) as staging:
             made = make(Path(staging))
             sources = [path.absolute() for path in made.sources]
-            folder = cache.path("base", _state(identity, sources), "base")
+            folder = session.cache.path("base", _state(identity, sources), "base")
             shutil.rmtree(folder, ignore_errors=True)
             with whole_folder(folder) as temporary:
-                _write(made, temporary, progress)
-        with whole_file(cache.path("base", identity, "sources.json")) as path:
+                _write(made, temporary, session.progress)
+        with whole_file(session.cache.path("base", identity, "sources.json")) as path:
             path.write_text(json.dumps([str(source) for source in sources]))
     return _read(folder, kind, reason)
 
 
-def _write(made: Made, folder: Path, progress: Progress) -> None:
+def _write(made: NewBase, folder: Path, progress: Progress) -> None:
     archive = folder / "base.zip"
     write_archive(made.entries, archive, progress=progress)
     need = glibc_needed(made.entries)

@@ -13,8 +13,8 @@ import typer
 
 from bundler.cli.report import Report
 from bundler.errors import BundlerError
-from bundler.files import unforeseen
-from bundler.process import overdue
+from bundler.support.files import unforeseen
+from bundler.support.process import overdue
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -108,7 +108,7 @@ def slim_rules(chosen: list[str] | None, *, none: bool) -> tuple[str, ...] | Non
         return ()
     if chosen is None:
         return None
-    from bundler.archive.slim import RULES
+    from bundler.slim.rules import RULES
 
     return tuple(RULES) if chosen == ["all"] else tuple(chosen)
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import BundlerError
-from bundler.progress import Progress, Task
+from bundler.support.progress import Progress, Task
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
+
+    from bundler.session import Session
 
 _SLOW_SECONDS = 1.0
 
@@ -33,6 +35,12 @@ class Report:
         if self.json or self.quiet:
             return _Quiet(to_stderr=self.json)
         return _Bars() if sys.stderr.isatty() else _Lines()
+
+    def session(self, *, offline: bool = False) -> Session:
+        """The session of this command: the user's cache, told about as `progress` does."""
+        from bundler.session import Session
+
+        return Session.default(self.progress(), offline=offline)
 
     def result(self, value: Mapping[str, Any], text: str = "") -> None:
         """The outcome: ``value`` as JSON, or ``text`` for people."""

@@ -2,7 +2,7 @@
 
 The release holds lib/, opt/, plugins/ and bin/ of the Flink distribution, below ``pyflink`` in a
 wheel (2.2.0 and newer) and below ``deps`` in an sdist (older). It has no conf/ and no start
-scripts; `bundler.flink.cluster` needs neither.
+scripts; `bundler.flink.local.cluster` needs neither.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.errors import BuildError
-from bundler.fetch import digest_of
-from bundler.files import whole_folder
 from bundler.flink.unpack import unpack
-from bundler.progress import SILENT, Progress
-from bundler.release import fetch_release
+from bundler.session import Session
+from bundler.support.files import digest_of, whole_folder
+from bundler.wheels.published import fetch_release
 
 if TYPE_CHECKING:
-    from bundler.cache import Cache
     from bundler.target import Target
 
 
@@ -43,7 +41,7 @@ class Distribution:
         return self.home / "opt" / f"flink-python-{self.version}.jar"
 
 
-def flink_distribution(target: Target, cache: Cache, progress: Progress = SILENT) -> Distribution:
+def flink_distribution(target: Target, session: Session) -> Distribution:
     """The Flink of the target's release in the cache, fetched and unpacked once.
 
     Raises FetchError or BuildError if the release cannot be had or is not what it should be, or
@@ -56,12 +54,15 @@ def flink_distribution(target: Target, cache: Cache, progress: Progress = SILENT
             "Build for this target as before, and run the job on a cluster of your own.",
         )
     name = f"flink-{target.flink}"
-    place = cache.path("flink", digest_of(name.encode()), name)
+    place = session.cache.path("flink", digest_of(name.encode()), name)
     if not place.is_dir():
-        with cache.lock(name):
+        with session.cache.lock(name):
             if not place.is_dir():
-                release = fetch_release("apache-flink-libraries", target.flink, cache, progress)
-                with progress.task(f"Unpacking {release.name}"), whole_folder(place) as folder:
+                release = fetch_release("apache-flink-libraries", target.flink, session)
+                with (
+                    session.progress.task(f"Unpacking {release.name}"),
+                    whole_folder(place) as folder,
+                ):
                     unpack(release, folder, "pyflink" if release.suffix == ".whl" else "deps")
     distribution = Distribution(target.flink, place)
     if not distribution.python_jar.is_file():

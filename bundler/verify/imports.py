@@ -18,8 +18,8 @@ from bundler.archive.entry import Entry
 from bundler.archive.read import zip_entries
 from bundler.archive.record import parse_record
 from bundler.errors import UsageError, VerificationError
-from bundler.process import Finished, run
-from bundler.progress import SILENT, Progress
+from bundler.support.process import Finished, run
+from bundler.support.progress import SILENT, Progress
 from bundler.verify.zips import unpack
 
 _RECORD = re.compile(r"(?:^|/)([^/]+)-[^/-]+\.dist-info/RECORD$")

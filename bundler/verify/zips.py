@@ -16,7 +16,7 @@ from bundler.archive.content import checked, whole
 from bundler.archive.directory import BadZip, Listed, read_directory
 from bundler.archive.links import leaves
 from bundler.errors import BundlerError, VerificationError
-from bundler.files import fault
+from bundler.support.files import fault
 
 
 def check_archive(path: Path) -> None:

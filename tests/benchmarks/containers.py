@@ -14,14 +14,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bundler.base.host import find_host
-from bundler.build.container import ContainerOptions
-from bundler.build.engine import engine
-from bundler.build.images import build_image, list_images
-from bundler.build.wheelhouse import FactoryOptions, build_wheels
-from bundler.cache import Cache
+from bundler.containers.engine import engine
+from bundler.containers.images import list_images
+from bundler.containers.options import ContainerOptions
+from bundler.containers.recipes import build_image
 from bundler.errors import BuildError
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.interpreters import find_host
 from bundler.target import Target
+from bundler.wheelhouse.factory import FactoryOptions, build_wheels
 from tests.benchmarks.harness import (
     BUNDLE,
     ROOT,
@@ -106,7 +108,7 @@ def run(runs: int) -> Table:
 def _image(cache: Cache) -> str:
     """The debian image as it is, whatever Pythons it has, or a new one."""
     there = next(state for state in list_images() if state.name == "debian")
-    return there.reference if there.id else build_image("debian", cache).reference
+    return there.reference if there.id else build_image("debian", Session(cache)).reference
 
 
 def _median(rows: tuple[Measured, ...], name: str) -> float:
@@ -159,9 +161,9 @@ def _deps(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
 def _factory(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
     program = (
         "import sys; from pathlib import Path\n"
-        "from bundler.build.container import ContainerOptions\n"
-        "from bundler.build.wheelhouse import FactoryOptions, build_wheels\n"
-        "from bundler.cache import Cache\n"
+        "from bundler.wheels.in_container import ContainerOptions\n"
+        "from bundler.wheelhouse.factory import FactoryOptions, build_wheels\n"
+        "from bundler.support.cache import Cache\n"
         "container = ContainerOptions(sys.argv[1], environment={'TERRAIN_KERNELS': '3000'})\n"
         "options = FactoryOptions(container, ('3.11',), ccache=sys.argv[2])\n"
         "build_wheels(Path(sys.argv[3]), Path(sys.argv[4]), Cache.default(), options=options)\n"
@@ -193,7 +195,7 @@ def _imports(
             max_size=limit,
             ccache=f"{VOLUME}-warm",
         )
-        (made,) = build_wheels(EXAMPLE, folder / name, cache, options=options)
+        (made,) = build_wheels(EXAMPLE, folder / name, Session(cache), options=options)
         sites[name] = folder / f"{name}-site"
         for wheel in (made.wheel, *made.libraries):
             shutil.unpack_archive(wheel, sites[name], "zip")

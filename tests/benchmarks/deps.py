@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bundler.cache import Cache
-from bundler.lock import read_lock
+from bundler.lock.pylock import read_lock
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
-from bundler.wheels import wheels_of
+from bundler.wheels.obtain import obtain_wheels
 from tests.benchmarks.harness import BUNDLE, Competitor, Table, measure, need, scratch
 
 PACKAGES = ("opencv-python-headless", "pandas", "scikit-learn", "pyarrow")
@@ -78,6 +79,6 @@ def _prepared(folder: Path) -> tuple[Path, Path]:
         subprocess.run([BUNDLE, *command, "--quiet"], cwd=project, check=True)
     lock = read_lock(project / "pylock.deps.toml")
     target = Target.parse(python=minor)
-    for wheel in wheels_of(lock, target, Cache.default(), offline=True):
+    for wheel in obtain_wheels(lock, target, Session(Cache.default(), offline=True)):
         (wheels / wheel.path.name).symlink_to(wheel.path)
     return project, wheels

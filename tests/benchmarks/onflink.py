@@ -19,10 +19,11 @@ from typing import Any
 
 import httpx
 
-from bundler.cache import Cache
-from bundler.flink.cluster import LocalCluster
 from bundler.flink.distribution import flink_distribution
-from bundler.flink.java import find_java
+from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.local.java import find_java
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 from tests.benchmarks.harness import BUNDLE, ROOT
 
@@ -151,8 +152,8 @@ def running(archives: Archives, variant: str, mode: str) -> Iterator[Running]:
     """
     target, cache = Target.parse(flink=FLINK), Cache.default()
     with LocalCluster(
-        flink_distribution(target, cache),
-        find_java(target, cache),
+        flink_distribution(target, Session(cache)),
+        find_java(target, Session(cache)),
         configuration={"metrics.fetcher.update-interval": 100, "web.checkpoints.history": 1000},
     ) as cluster:
         settings: list[str | Path] = ["--venv", archives.venv]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import shutil
 
-from bundler.cache import Cache
 from bundler.flink.distribution import flink_distribution
-from bundler.flink.java import find_java
+from bundler.flink.local.java import find_java
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 from tests.benchmarks.harness import RESULTS, Competitor, Skipped, Table, measure, scratch
 
@@ -29,7 +30,7 @@ public class Unpack {
 def run(runs: int) -> Table:
     target = Target.parse(flink="2.2.1")
     cache = Cache.default()
-    java = find_java(target, cache)
+    java = find_java(target, Session(cache))
     if not (java / "bin" / "javac").is_file():
         raise Skipped("unpacking by Flink's class needs a JDK with javac")
     archives = {
@@ -38,7 +39,7 @@ def run(runs: int) -> Table:
     }
     if not all(path.is_file() for path in archives.values()):
         raise Skipped("run the venv benchmark first: it leaves the archives")
-    distribution = flink_distribution(target, cache)
+    distribution = flink_distribution(target, Session(cache))
     path = ":".join([*map(str, (distribution.home / "lib").glob("*.jar")),
                      str(distribution.python_jar)])  # fmt: skip
     with scratch("unpack") as folder:

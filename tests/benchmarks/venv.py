@@ -12,12 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bundler.base.host import find_host
-from bundler.cache import Cache
-from bundler.lock import read_lock
-from bundler.release import fetch_release
+from bundler.lock.pylock import read_lock
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.interpreters import find_host
 from bundler.target import Target
-from bundler.wheels import wheels_of
+from bundler.wheels.obtain import obtain_wheels
+from bundler.wheels.published import fetch_release
 from tests.benchmarks.harness import BUNDLE, Competitor, Skipped, Table, measure, need, scratch
 
 FLINK = "2.2.1"
@@ -96,9 +97,11 @@ def _prepared(folder: Path, target: Target) -> tuple[Path, Path]:
     cache = Cache.default()
     paths = [
         wheel.path
-        for wheel in wheels_of(read_lock(project / "pylock.venv.toml"), target, cache, offline=True)
+        for wheel in obtain_wheels(
+            read_lock(project / "pylock.venv.toml"), target, Session(cache, offline=True)
+        )
     ]
-    for path in [*paths, fetch_release("apache-flink-libraries", target.flink, cache)]:
+    for path in [*paths, fetch_release("apache-flink-libraries", target.flink, Session(cache))]:
         (wheels / path.name).symlink_to(path)
     return project, wheels
 

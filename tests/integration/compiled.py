@@ -7,7 +7,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from bundler.build.source import Source
+from bundler.wheels.sources import Source
 
 _BACKEND = """
 import base64, hashlib, os, shlex, subprocess, sys, sysconfig, zipfile

@@ -13,10 +13,11 @@ import pytest
 from flink_support import BUNDLE, BundleCommand, Example, Recorder, commands_naming
 from plugins_support import flink, plugin_archives
 
-from bundler.cache import Cache
-from bundler.flink.cluster import LocalCluster
 from bundler.flink.distribution import flink_distribution
-from bundler.flink.java import find_java
+from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.local.java import find_java
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opencv"
@@ -93,8 +94,8 @@ def start_cluster(cache: Cache) -> Callable[..., LocalCluster]:
     def start(flink: str, **options: object) -> LocalCluster:
         target = Target.parse(flink=flink)
         return LocalCluster(
-            flink_distribution(target, cache),
-            find_java(target, cache),
+            flink_distribution(target, Session(cache)),
+            find_java(target, Session(cache)),
             **options,  # type: ignore[arg-type]
         )
 

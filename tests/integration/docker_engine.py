@@ -6,12 +6,13 @@ import os
 
 import pytest
 
-from bundler.base.host import find_host
-from bundler.build.engine import engine, machine_of
-from bundler.build.images import ImageOptions, build_image
-from bundler.build.sandbox import LABEL
-from bundler.cache import Cache
+from bundler.containers.engine import engine, machine_of
+from bundler.containers.recipes import ImageOptions, build_image
+from bundler.containers.sandbox import LABEL
 from bundler.errors import BuildError
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.interpreters import find_host
 from bundler.target import Target
 
 EXTRA_PYTHONS = ("3.8", "3.13")
@@ -45,7 +46,7 @@ def debian_image(cache: Cache) -> str:
         minor for minor in EXTRA_PYTHONS if find_host(Target("2.2.1", minor, PLATFORM)) is not None
     )
     return build_image(
-        "debian", cache, options=ImageOptions(pythons=(*pythons, FREE_THREADED))
+        "debian", Session(cache), options=ImageOptions(pythons=(*pythons, FREE_THREADED))
     ).reference
 
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.jars import jar_list
-from bundler.progress import Progress
-from bundler.services.model import JobBundle
+from bundler.flink.model import JobBundle
+from bundler.jars.listing import jar_list
+from bundler.support.progress import Progress
 from bundler.target import Target
 
 JOBS = Path(__file__).parent / "flink_jobs"

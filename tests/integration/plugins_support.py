@@ -18,7 +18,7 @@ import httpx
 import pytest
 from flink_support import BundleCommand
 
-from bundler.flink.cluster import LocalCluster
+from bundler.flink.local.cluster import LocalCluster
 
 ROOT = Path(__file__).parents[2]
 WORKLOAD = Path(__file__).with_name("plugins_workload.py")

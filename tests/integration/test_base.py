@@ -20,14 +20,15 @@ from pathlib import Path, PurePosixPath
 import pytest
 from unpacked import contents, run_python, unpack
 
+from bundler.archive.glibc import elf_entries
 from bundler.base import BaseOptions, find_base
-from bundler.base.host import find_host
 from bundler.base.libraries import TARGET_HAS
-from bundler.cache import Cache
 from bundler.errors import BuildError, UsageError, VerificationError
-from bundler.progress import SILENT, Progress
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.interpreters import find_host
+from bundler.support.progress import Progress
 from bundler.target import Target
-from bundler.verify.elf import elf_entries
 
 MODULES = "bz2, ctypes, decimal, hashlib, lzma, readline, sqlite3, ssl, sys, zlib"
 MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -75,7 +76,7 @@ def test_a_local_python_works_from_another_folder(minor: str, cache: Cache, tmp_
     target = target_for(minor)
     if find_host(target) is None:
         pytest.skip(f"no local CPython {minor}")
-    base = find_base("host", target, cache, SILENT)
+    base = find_base("host", target, Session(cache))
     prefix = tmp_path / "elsewhere" / "venv"
     unpack(base.entries, prefix)
     loaded = "{line.split()[-1] for line in open('/proc/self/maps') if '.so' in line}"
@@ -108,7 +109,7 @@ def test_nothing_but_glibc_is_taken_from_the_machine(cache: Cache, tmp_path: Pat
     """In a root file system that holds glibc, the compiler's run-time and the prefix."""
     if os.geteuid() != 0:
         pytest.skip("only root may change the root directory")
-    base = find_base("host", local_target(), cache, SILENT)
+    base = find_base("host", local_target(), Session(cache))
     unpack(base.entries, tmp_path / "venv")
     listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True)
     for line in listed.stdout.splitlines():
@@ -140,7 +141,7 @@ def test_the_systems_own_python_works(
             break
     else:
         pytest.skip("no /usr/bin/python3.X")
-    base = find_base("host", target_for(minor), cache, SILENT)
+    base = find_base("host", target_for(minor), Session(cache))
     assert "system" in base.reason
     unpack(base.entries, tmp_path / "venv")
     (tmp_path / "venv" / base.site_packages).mkdir(parents=True, exist_ok=True)
@@ -173,8 +174,8 @@ def test_the_patch_version_must_match_if_it_is_given() -> None:
 
 def test_two_caches_hold_the_same_bytes(cache: Cache, tmp_path: Path) -> None:
     target = local_target()
-    find_base("host", target, cache, SILENT)
-    find_base("host", target, Cache(tmp_path), SILENT)
+    find_base("host", target, Session(cache))
+    find_base("host", target, Session(Cache(tmp_path)))
     digests = [
         {hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("base.zip")}
         for root in (cache.root, tmp_path)
@@ -185,31 +186,31 @@ def test_two_caches_hold_the_same_bytes(cache: Cache, tmp_path: Path) -> None:
 
 def test_a_damaged_cache_is_noticed(tmp_path: Path) -> None:
     target = local_target()
-    before = find_base("host", target, Cache(tmp_path), SILENT)
+    before = find_base("host", target, Session(Cache(tmp_path)))
     (archive,) = tmp_path.rglob("base.zip")
     whole = archive.read_bytes()
     archive.write_bytes(whole[:-1000])
-    assert find_base("host", target, Cache(tmp_path), SILENT) == before
+    assert find_base("host", target, Session(Cache(tmp_path))) == before
     assert archive.read_bytes() == whole
 
 
 def test_a_newer_glibc_is_a_warning_and_strictly_an_error(cache: Cache) -> None:
     target = replace(local_target(), platform="manylinux_2_5_x86_64")
     said = Said()
-    base = find_base("host", target, cache, said)
+    base = find_base("host", target, Session(cache, said))
     assert base.glibc > (2, 5)
     (warning,) = said.warnings
     assert base.glibc_need.file in warning
     assert base.glibc_need.symbol in warning
     assert "manylinux_2_5_x86_64 promises 2.5" in warning
     with pytest.raises(VerificationError, match="needs glibc"):
-        find_base("host", target, cache, SILENT, strict=True)
-    assert find_base("host", local_target(), cache, SILENT, strict=True).glibc == base.glibc
+        find_base("host", target, Session(cache), strict=True)
+    assert find_base("host", local_target(), Session(cache), strict=True).glibc == base.glibc
 
 
 def test_an_unknown_kind_lists_the_known() -> None:
     with pytest.raises(UsageError, match="'docker' is not a kind of base") as caught:
-        find_base("docker", target_for("3.11"), Cache(Path("unused")), SILENT)
+        find_base("docker", target_for("3.11"), Session(Cache(Path("unused"))))
     assert "auto, standalone, host, manylinux, conda" in caught.value.expected
 
 
@@ -217,7 +218,7 @@ def test_another_architecture_is_not_on_this_machine(tmp_path: Path) -> None:
     other = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
     target = target_for("3.11", f"manylinux2014_{other}")
     with pytest.raises(BuildError, match=f"No Python 3.11 for {other} is on this machine"):
-        find_base("host", target, Cache(tmp_path), SILENT)
+        find_base("host", target, Session(Cache(tmp_path)))
 
 
 @dataclass
@@ -234,7 +235,7 @@ class Mirror:
 def mirror(cache: Cache) -> Iterator[Mirror]:
     if os.uname().machine != "x86_64":
         pytest.skip("the mirror's archive is for x86_64")
-    base = find_base("host", local_target(), cache, SILENT)
+    base = find_base("host", local_target(), Session(cache))
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
         for entry in base.entries:
@@ -302,9 +303,9 @@ def test_a_standalone_python_comes_from_the_mirror_once(
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", f"{mirror.url}/good/list.json")
     target, own = local_target_of(mirror), Cache(tmp_path / "cache")
     with pytest.raises(BuildError, match="could not be installed") as caught:
-        find_base("standalone", target, own, SILENT, options=BaseOptions(offline=True))
+        find_base("standalone", target, Session(own), options=BaseOptions(offline=True))
     assert "--offline" in caught.value.expected
-    base = find_base("standalone", target, own, SILENT)
+    base = find_base("standalone", target, Session(own))
     assert (base.kind, base.python_version) == ("standalone", mirror.version)
     assert not [entry.name for entry in base.entries if "/test/" in entry.name]
     unpack(base.entries, tmp_path / "venv")
@@ -315,7 +316,7 @@ def test_a_standalone_python_comes_from_the_mirror_once(
 
     asked = len(mirror.requests)
     said = Said()
-    assert find_base("auto", target, own, said).entries == base.entries
+    assert find_base("auto", target, Session(own, said)).entries == base.entries
     assert len(mirror.requests) == asked
     assert said.notes == ["Base: standalone Python, from the cache"]
 
@@ -326,7 +327,7 @@ def test_a_download_with_another_hash_is_refused(
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", f"{mirror.url}/bad/list.json")
     target, own = local_target_of(mirror), Cache(tmp_path)
     with pytest.raises(BuildError, match="could not be installed") as caught:
-        find_base("standalone", target, own, SILENT)
+        find_base("standalone", target, Session(own))
     assert "ash mismatch" in caught.value.expected
     assert "UV_PYTHON_INSTALL_MIRROR" in caught.value.remedy
     assert not list(tmp_path.rglob("base.zip"))
@@ -338,16 +339,16 @@ def test_auto_falls_back_to_this_machine_and_asks_the_mirror_once_an_hour(
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", f"{mirror.url}/bad/list.json")
     target = replace(local_target_of(mirror), platform="manylinux_2_5_x86_64")
     said, own = Said(), Cache(tmp_path)
-    base = find_base("auto", target, own, said)
+    base = find_base("auto", target, Session(own, said))
     assert base.kind == "host"
     assert "no standalone Python: uv: " in said.notes[0]
     assert len(said.warnings) == 1
     asked = len(mirror.requests)
-    assert find_base("auto", target, own, SILENT) == base
+    assert find_base("auto", target, Session(own)) == base
     assert len(mirror.requests) == asked
     for why in tmp_path.rglob("why"):
         os.utime(why, (0, 0))
-    find_base("auto", target, own, SILENT)
+    find_base("auto", target, Session(own))
     assert len(mirror.requests) > asked
 
 
@@ -356,7 +357,7 @@ def test_auto_takes_this_machines_python_if_its_glibc_fits(
 ) -> None:
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", f"{mirror.url}/good/list.json")
     asked, said = len(mirror.requests), Said()
-    base = find_base("auto", local_target_of(mirror), cache, said)
+    base = find_base("auto", local_target_of(mirror), Session(cache, said))
     assert base.kind == "host"
     assert f"its glibc fits {NEW_ENOUGH}" in said.notes[0]
     assert len(mirror.requests) == asked
@@ -365,7 +366,7 @@ def test_auto_takes_this_machines_python_if_its_glibc_fits(
 def test_no_python_anywhere_is_one_error(nothing_installed: None, tmp_path: Path) -> None:
     target = target_for("3.5")
     with pytest.raises(BuildError, match=r"No Python 3\.5 for x86_64: none is on this machine"):
-        find_base("auto", target, Cache(tmp_path), SILENT, options=BaseOptions(offline=True))
+        find_base("auto", target, Session(Cache(tmp_path)), options=BaseOptions(offline=True))
 
 
 def local_target_of(mirror: Mirror) -> Target:

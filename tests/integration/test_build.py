@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.base.host import find_host
-from bundler.target import FLINK_LINES, Target
+from bundler.releases import FLINK_LINES
+from bundler.support.interpreters import find_host
+from bundler.target import Target
 
 pytestmark = pytest.mark.network
 

@@ -10,12 +10,12 @@ from flink_support import JOBS, BundleCommand
 from unpacked import unpack
 
 from bundler.base import BaseOptions, find_base
-from bundler.cache import Cache
 from bundler.errors import BuildError
-from bundler.flink.cluster import LocalCluster
-from bundler.progress import SILENT
-from bundler.services.model import JobBundle
-from bundler.services.submit import submit
+from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.model import JobBundle
+from bundler.flink.submit import submit
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 
 pytestmark = pytest.mark.docker
@@ -38,7 +38,7 @@ def test_the_python_of_an_image_runs_from_another_folder(
 ) -> None:
     before = set(containers())
     cache = Cache(tmp_path / "cache")
-    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    base = find_base("manylinux", TARGET, Session(cache), options=BaseOptions(image=image))
     assert set(containers()) == before
     assert base.kind == "manylinux"
     assert base.python_version.startswith("3.11.")
@@ -54,33 +54,33 @@ def test_the_python_of_an_image_runs_from_another_folder(
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     assert said.stdout.split() == [base.python_version, str(place), "OpenSSL"]
-    again = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    again = find_base("manylinux", TARGET, Session(cache), options=BaseOptions(image=image))
     assert [entry.name for entry in again.entries] == [entry.name for entry in base.entries]
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     offline = BaseOptions(image=image, offline=True)
-    assert find_base("manylinux", TARGET, cache, SILENT, options=offline) == again
+    assert find_base("manylinux", TARGET, Session(cache), options=offline) == again
     other = Target.parse(python="3.8", platform=PLATFORM)
     with pytest.raises(BuildError, match="was not taken out of"):
-        find_base("manylinux", other, cache, SILENT, options=offline)
+        find_base("manylinux", other, Session(cache), options=offline)
 
 
 def test_a_glibc_newer_than_the_targets_is_seen(image: str, tmp_path: Path) -> None:
     old = Target.parse(python="3.11", platform="manylinux2014_x86_64")
     cache = Cache(tmp_path / "cache")
-    base = find_base("manylinux", old, cache, SILENT, options=BaseOptions(image=image))
+    base = find_base("manylinux", old, Session(cache), options=BaseOptions(image=image))
     assert not base.fits(old)
 
 
 def test_a_python_that_the_image_lacks(image: str, tmp_path: Path) -> None:
     target = Target.parse(python="3.7", platform=PLATFORM)
     with pytest.raises(BuildError, match="cp37-cp37m"):
-        find_base("manylinux", target, Cache(tmp_path), SILENT, options=BaseOptions(image=image))
+        find_base("manylinux", target, Session(Cache(tmp_path)), options=BaseOptions(image=image))
 
 
 def test_another_patch_version_than_the_images(image: str, tmp_path: Path) -> None:
     target = Target.parse(python="3.11.99", platform=PLATFORM)
     with pytest.raises(BuildError, match=r"has Python 3\.11\.\d+\."):
-        find_base("manylinux", target, Cache(tmp_path), SILENT, options=BaseOptions(image=image))
+        find_base("manylinux", target, Session(Cache(tmp_path)), options=BaseOptions(image=image))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def bundle(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> JobBundle:
     """A venv.zip with PyFlink on the image's Python, and a job."""
-    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    base = find_base("manylinux", TARGET, Session(cache), options=BaseOptions(image=image))
     folder = tmp_path_factory.mktemp("manylinux")
     (folder / "bundle.toml").write_text(
         f'[target]\nflink = "{TARGET.flink}"\npython = "{base.python_version}"\n'
@@ -121,9 +121,9 @@ def test_a_venv_with_the_python_of_an_image(bundle: JobBundle) -> None:
 def test_a_job_on_flink_with_the_python_of_an_image(
     bundle: JobBundle, image: str, flink_cluster: LocalCluster, cache: Cache
 ) -> None:
-    base = find_base("manylinux", TARGET, cache, SILENT, options=BaseOptions(image=image))
+    base = find_base("manylinux", TARGET, Session(cache), options=BaseOptions(image=image))
     output = flink_cluster.taskmanager_output()
-    result = submit(flink_cluster.rest_url, bundle, cache=cache, timeout=240)
+    result = submit(flink_cluster.rest_url, bundle, Session(cache), timeout=240)
     assert result.state == "FINISHED"
     (row,) = (line for line in output.lines(last=True) if line.startswith("+I["))
     python, library = row.removeprefix("+I[").removesuffix("]").split(", ")

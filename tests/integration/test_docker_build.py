@@ -20,16 +20,18 @@ import pytest
 from compiled import c_source
 from docker_engine import PLATFORM, containers, debian_image, need_engine
 
-from bundler.build.container import ContainerOptions, build_in_container
-from bundler.build.engine import engine
-from bundler.build.locking import resolve_for_interpreter
-from bundler.cache import Cache
+from bundler.containers.engine import engine
+from bundler.containers.in_image import resolve_for_interpreter
+from bundler.containers.options import ContainerOptions
 from bundler.errors import BuildError, VerificationError
-from bundler.lock import read_lock
-from bundler.progress import Progress, Task
-from bundler.requirements import read_requirements
-from bundler.resolve import Wanted
+from bundler.lock.pylock import read_lock
+from bundler.lock.requirements import read_requirements
+from bundler.lock.resolve import Problem
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.progress import Progress, Task
 from bundler.target import Target
+from bundler.wheels.in_container import build_in_container
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from serving import make_wheel, serve
@@ -89,7 +91,7 @@ def test_a_compiled_wheel_is_repaired_belongs_to_the_user_and_imports(
 ) -> None:
     heard = Heard()
     (wheel,) = build_in_container(
-        [c_source(tmp_path, "plain")], TARGET, own_cache, heard, offline(image)
+        [c_source(tmp_path, "plain")], TARGET, Session(own_cache, heard), offline(image)
     )
     assert "manylinux2014_x86_64" in wheel.name
     assert wheel.name.startswith("plain-1.0-cp311-cp311-")
@@ -103,12 +105,12 @@ def test_the_second_build_is_a_cache_hit_and_another_option_is_not(
     image: str, own_cache: Cache, tmp_path: Path
 ) -> None:
     source = c_source(tmp_path, "kept")
-    first = build_in_container([source], TARGET, own_cache, options=offline(image))
+    first = build_in_container([source], TARGET, Session(own_cache), options=offline(image))
     logs = own_cache.root / "logs"
-    assert build_in_container([source], TARGET, own_cache, options=offline(image)) == first
+    assert build_in_container([source], TARGET, Session(own_cache), options=offline(image)) == first
     assert len(list(logs.iterdir())) == 1
     build_in_container(
-        [source], TARGET, own_cache, options=offline(image, environment={"CFLAGS": "-O1"})
+        [source], TARGET, Session(own_cache), options=offline(image, environment={"CFLAGS": "-O1"})
     )
     assert len(list(logs.iterdir())) == 2
 
@@ -124,7 +126,7 @@ def test_a_source_tree_before_build_and_environment(
         before_build=('echo "#define ANSWER $NUMBER" > /usr/include/a.h',),
         environment={"NUMBER": "7"},
     )
-    (wheel,) = build_in_container([tree], TARGET, own_cache, options=options)
+    (wheel,) = build_in_container([tree], TARGET, Session(own_cache), options=options)
     target = tmp_path / "site"
     shutil.unpack_archive(wheel, target, "zip")
     python = shutil.which("python3.11")
@@ -140,7 +142,7 @@ def test_a_failed_build_shows_its_last_lines_and_where_the_log_is(
     heard = Heard()
     source = c_source(tmp_path, "broken", before="#include <nowhere.h>")
     with pytest.raises(BuildError, match=r"broken 1\.0 does not build") as caught:
-        build_in_container([source], TARGET, own_cache, heard, offline(image))
+        build_in_container([source], TARGET, Session(own_cache, heard), offline(image))
     assert "nowhere.h: No such file" in caught.value.expected
     log = Path(caught.value.remedy.rpartition(" ")[2])
     assert heard.lines == [line for line in log.read_text().splitlines() if line][-15:]
@@ -154,11 +156,11 @@ def test_a_symbol_newer_than_the_tag_is_refused_by_file_symbol_and_version(
         tmp_path, "fresh", "return PyLong_FromLong(arc4random());", before="#include <stdlib.h>"
     )
     with pytest.raises(VerificationError) as caught:
-        build_in_container([source], TARGET, own_cache, options=offline(image))
+        build_in_container([source], TARGET, Session(own_cache), options=offline(image))
     for part in ("fresh.cpython-311-x86_64-linux-gnu.so", "arc4random", "GLIBC_2.36"):
         assert part in caught.value.found
     assert "GLIBC_2.17" in caught.value.expected
-    (wheel,) = build_in_container([source], NEW, own_cache, options=offline(image))
+    (wheel,) = build_in_container([source], NEW, Session(own_cache), options=offline(image))
     assert PLATFORM in wheel.name
 
 
@@ -170,7 +172,7 @@ def test_a_library_of_the_image_is_grafted(image: str, own_cache: Cache, tmp_pat
         before="int sqlite3_libversion_number(void);",
         flags="-l:libsqlite3.so.0",
     )
-    (wheel,) = build_in_container([source], NEW, own_cache, options=offline(image))
+    (wheel,) = build_in_container([source], NEW, Session(own_cache), options=offline(image))
     names = " ".join(zipfile.ZipFile(wheel).namelist())
     assert "grafted.libs/libsqlite3" in names
 
@@ -180,7 +182,9 @@ def test_an_image_without_the_python_names_those_it_has(
 ) -> None:
     target = Target.parse(python="3.7", platform="manylinux2014_x86_64")
     with pytest.raises(BuildError, match=r"cp37-cp37m") as caught:
-        build_in_container([c_source(tmp_path, "old")], target, own_cache, options=offline(image))
+        build_in_container(
+            [c_source(tmp_path, "old")], target, Session(own_cache), options=offline(image)
+        )
     assert "cp311-cp311" in caught.value.expected
 
 
@@ -189,7 +193,9 @@ def test_an_image_of_another_architecture_is_refused(
 ) -> None:
     target = Target.parse(python="3.11", platform="manylinux_2_28_aarch64")
     with pytest.raises(BuildError, match="is for x86_64") as caught:
-        build_in_container([c_source(tmp_path, "arm")], target, own_cache, options=offline(image))
+        build_in_container(
+            [c_source(tmp_path, "arm")], target, Session(own_cache), options=offline(image)
+        )
     assert "aarch64" in caught.value.expected
 
 
@@ -198,7 +204,7 @@ def test_an_unknown_network_is_named(image: str, own_cache: Cache, tmp_path: Pat
         build_in_container(
             [c_source(tmp_path, "lost")],
             TARGET,
-            own_cache,
+            Session(own_cache),
             options=ContainerOptions(image, network="nosuchnet"),
         )
 
@@ -208,7 +214,7 @@ def test_an_image_that_is_nowhere(own_cache: Cache, tmp_path: Path) -> None:
         build_in_container(
             [c_source(tmp_path, "none")],
             TARGET,
-            own_cache,
+            Session(own_cache),
             options=ContainerOptions("localhost:1/nothing:here"),
         )
     assert "bundle image build" in caught.value.remedy
@@ -217,7 +223,7 @@ def test_an_image_that_is_nowhere(own_cache: Cache, tmp_path: Path) -> None:
 def test_no_engine(own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(BuildError, match="No container engine answers") as caught:
-        build_in_container([c_source(tmp_path, "none")], TARGET, own_cache)
+        build_in_container([c_source(tmp_path, "none")], TARGET, Session(own_cache))
     assert "DOCKER_HOST" in caught.value.remedy
 
 
@@ -231,7 +237,7 @@ def test_an_engine_that_fails_on_the_way() -> None:
 def test_a_user_without_permission() -> None:
     script = (
         "import os, docker, docker.transport, encodings.idna\n"
-        "from bundler.build.engine import engine\n"
+        "from bundler.containers.engine import engine\n"
         "from bundler.errors import BuildError\n"
         # After the imports: the other user need not be able to read this environment.
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -251,9 +257,9 @@ def test_an_interrupted_build_leaves_no_container(
     script = (
         "import signal, sys\n"
         "from pathlib import Path\n"
-        "from bundler.build.container import *\n"
-        "from bundler.build.source import Source\n"
-        "from bundler.cache import Cache\n"
+        "from bundler.wheels.in_container import *\n"
+        "from bundler.wheels.sources import Source\n"
+        "from bundler.support.cache import Cache\n"
         "from bundler.target import Target\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
         f"source = Source('slow', '1.0', Path({str(source.path)!r}), '1' * 64)\n"
@@ -304,7 +310,7 @@ def test_index_settings_credentials_and_certificates_reach_the_build(
         (wheel,) = build_in_container(
             [type(source)("needy", "1.0", tree, "2" * 64)],
             TARGET,
-            own_cache,
+            Session(own_cache),
             options=ContainerOptions(image, network="host"),
         )
         assert any("privately" in path for path in index.requests)
@@ -365,7 +371,7 @@ def test_build_tools_are_not_newer_than_the_lock(
         for created, tool in (("2024-06-01T00:00:00Z", "1.0"), (None, "2.0")):
             locked = type(source)("dated", "1.0", tree, "3" * 64, created)
             options = ContainerOptions(image, network="host")
-            build_in_container([locked], TARGET, own_cache, options=options)
+            build_in_container([locked], TARGET, Session(own_cache), options=options)
             log = max((own_cache.root / "logs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
             assert f"built by {tool}" in log.read_text()
 
@@ -405,8 +411,8 @@ def test_metadata_that_only_the_targets_python_tells(
         wanted = tmp_path / "requirements.in"
         wanted.write_text("-r more.txt\ndynamic\n")
         options = ContainerOptions(image, network="host")
-        question = Wanted(read_requirements([wanted]), constraints=("crcmod==1.7",))
-        lock = resolve_for_interpreter(question, TARGET, tmp_path, cache, options=options)
+        question = Problem(read_requirements([wanted]), constraints=("crcmod==1.7",))
+        lock = resolve_for_interpreter(question, TARGET, tmp_path, Session(cache), options=options)
         (tmp_path / "bundle.toml").write_text(
             '[target]\npython = "3.11"\n[deps]\nrequirements = ["requirements.in"]\n'
             f'[build]\nimage = "{image}"\nnetwork = "host"\n'
@@ -415,7 +421,7 @@ def test_metadata_that_only_the_targets_python_tells(
         assert "Resolving in the target's image" in finished.stderr
         assert set(read_lock(tmp_path / "pylock.deps.toml").versions) == set(lock.versions)
     assert lock.versions == {"crcmod": "1.7", "dynamic": "1.0", "six": "1.16.0"}
-    assert lock.differences(question.question(TARGET)) == []
+    assert lock.differences(question.inputs(TARGET)) == []
     picked = {str(package.name): file for package, file in lock.select(TARGET)}
     assert picked["six"].hashes["sha256"]  # type: ignore[union-attr]
 
@@ -450,8 +456,12 @@ def test_deps_with_a_package_that_needs_a_compiler_and_a_system_package(
 def test_offline_nothing_is_built(image: str, own_cache: Cache, tmp_path: Path) -> None:
     source = c_source(tmp_path, "unbuilt")
     with pytest.raises(BuildError, match="was not used here yet"):
-        build_in_container([source], TARGET, own_cache, options=offline(image), offline=True)
+        build_in_container(
+            [source], TARGET, Session(own_cache, offline=True), options=offline(image)
+        )
     other = c_source(tmp_path, "built")
-    build_in_container([other], TARGET, own_cache, options=offline(image))
+    build_in_container([other], TARGET, Session(own_cache), options=offline(image))
     with pytest.raises(BuildError, match=r"unbuilt 1\.0 was not built in \S*flink-bundler/debian"):
-        build_in_container([source, other], TARGET, own_cache, options=offline(image), offline=True)
+        build_in_container(
+            [source, other], TARGET, Session(own_cache, offline=True), options=offline(image)
+        )

@@ -14,15 +14,16 @@ from pathlib import Path
 import pytest
 from docker_engine import FREE_THREADED, debian_image, need_engine
 
-from bundler.base.host import find_host
-from bundler.build.container import ContainerOptions
-from bundler.build.engine import engine
-from bundler.build.publish import Repository, publish
-from bundler.build.sandbox import sandbox
-from bundler.build.wheelhouse import FactoryOptions, Made, build_wheels
-from bundler.cache import Cache
+from bundler.containers.engine import engine
+from bundler.containers.options import ContainerOptions
+from bundler.containers.sandbox import sandbox
 from bundler.errors import BuildError, FetchError, UsageError, VerificationError
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.interpreters import find_host
 from bundler.target import Target
+from bundler.wheelhouse.factory import FactoryOptions, NewBase, build_wheels
+from bundler.wheelhouse.publish import Repository, publish
 
 pytestmark = pytest.mark.docker
 
@@ -66,28 +67,28 @@ def options(image: str, volume: str | None, **more: object) -> FactoryOptions:
 @pytest.fixture(scope="session")
 def whole(
     image: str, volume: str, cache: Cache, tmp_path_factory: pytest.TempPathFactory
-) -> list[Made]:
+) -> list[NewBase]:
     """The example, built for every Python of the image."""
     out = tmp_path_factory.mktemp("whole")
-    return build_wheels(EXAMPLE, out, cache, options=options(image, volume, test=TEST))
+    return build_wheels(EXAMPLE, out, Session(cache), options=options(image, volume, test=TEST))
 
 
 @pytest.fixture(scope="session")
 def parts(
     image: str,
     volume: str,
-    whole: list[Made],
+    whole: list[NewBase],
     cache: Cache,
     tmp_path_factory: pytest.TempPathFactory,
-) -> list[Made]:
+) -> list[NewBase]:
     """The same in parts: a second build, with the compilers' results of the first."""
     out = tmp_path_factory.mktemp("parts")
     chosen = options(image, volume, test=TEST, max_size=LIMIT)
-    return build_wheels(EXAMPLE, out, cache, options=chosen)
+    return build_wheels(EXAMPLE, out, Session(cache), options=chosen)
 
 
 @pytest.mark.network
-def test_a_wheel_for_every_python_of_the_image(whole: list[Made]) -> None:
+def test_a_wheel_for_every_python_of_the_image(whole: list[NewBase]) -> None:
     pythons = [item.pythons for item in whole]
     assert ("3.11",) in pythons
     assert (FREE_THREADED,) in pythons
@@ -103,14 +104,14 @@ def test_a_wheel_for_every_python_of_the_image(whole: list[Made]) -> None:
 
 
 @pytest.mark.network
-def test_a_second_build_compiles_nothing(whole: list[Made], parts: list[Made]) -> None:
+def test_a_second_build_compiles_nothing(whole: list[NewBase], parts: list[NewBase]) -> None:
     assert sum(item.misses for item in whole) > 0
     for item in parts:
         assert (item.hits, item.misses) == (3, 0)
 
 
 @pytest.mark.network
-def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[Made]) -> None:
+def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[NewBase]) -> None:
     libraries = {item.libraries for item in parts}
     assert len(libraries) == 1
     (shared,) = libraries
@@ -124,7 +125,7 @@ def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[Made])
 
 @pytest.mark.network
 def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
-    parts: list[Made], tmp_path: Path
+    parts: list[NewBase], tmp_path: Path
 ) -> None:
     chosen = next(item for item in parts if item.pythons == ("3.11",))
     found = find_host(Target.parse(python="3.11"))
@@ -156,7 +157,7 @@ def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
 
 @pytest.mark.network
 def test_the_stable_abi_is_built_once_and_tested_with_all(
-    image: str, whole: list[Made], bundle_command: BundleCommand, tmp_path: Path
+    image: str, whole: list[NewBase], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
     finished = bundle_command(
         "wheel", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1", "--env", "TERRAIN_KERNELS=9",
@@ -189,7 +190,7 @@ def test_an_extension_that_leaves_the_stable_abi_is_refused_by_file_symbol_and_v
     environment = {"TERRAIN_ABI3": "1", "TERRAIN_KERNELS": "1"}
     chosen = options(image, None, pythons=("3.11",), environment=environment)
     with pytest.raises(VerificationError, match="which the stable ABI does not have") as caught:
-        build_wheels(tree, tmp_path / "out", cache, options=chosen)
+        build_wheels(tree, tmp_path / "out", Session(cache), options=chosen)
     assert "terrain/_native.abi3.so imports PyUnicode_New" in caught.value.found
     assert "every CPython from 3.8 on" in caught.value.expected
     assert not (tmp_path / "out").exists()
@@ -198,7 +199,7 @@ def test_an_extension_that_leaves_the_stable_abi_is_refused_by_file_symbol_and_v
 @pytest.mark.network
 @pytest.mark.parametrize("mode", ["processes", "threads", "crash"])
 def test_the_first_import_in_a_free_threaded_python(
-    image: str, parts: list[Made], tmp_path: Path, mode: str
+    image: str, parts: list[NewBase], tmp_path: Path, mode: str
 ) -> None:
     chosen = next(item for item in parts if item.pythons == (FREE_THREADED,))
     site = tmp_path / "site"
@@ -223,21 +224,21 @@ def test_the_table_of_images(image: str, bundle_command: BundleCommand) -> None:
 
 @pytest.mark.network
 def test_a_failing_test_command_puts_nothing_out(
-    image: str, volume: str, whole: list[Made], cache: Cache, tmp_path: Path
+    image: str, volume: str, whole: list[NewBase], cache: Cache, tmp_path: Path
 ) -> None:
     chosen = options(
         image, volume, pythons=("3.11",), test="python -c 'raise SystemError(\"unfit\")'"
     )
     out = tmp_path / "out"
     with pytest.raises(BuildError, match=r"fails its test with Python 3\.11") as caught:
-        build_wheels(EXAMPLE, out, cache, options=chosen)
+        build_wheels(EXAMPLE, out, Session(cache), options=chosen)
     assert "SystemError: unfit" in caught.value.expected
     assert not out.exists()
 
 
 @pytest.mark.network
 def test_a_split_wheel_goes_into_deps_zip_and_imports_from_there(
-    parts: list[Made], bundle_command: BundleCommand, tmp_path: Path
+    parts: list[NewBase], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
     wheelhouse = next(item for item in parts if item.pythons == ("3.11",)).wheel.parent
     (tmp_path / "bundle.toml").write_text(
@@ -266,13 +267,15 @@ def test_a_split_wheel_goes_into_deps_zip_and_imports_from_there(
 
 def test_a_python_that_the_image_lacks(image: str, cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"has no Python 3\.14t") as caught:
-        build_wheels(EXAMPLE, tmp_path, cache, options=options(image, None, pythons=("3.14t",)))
+        build_wheels(
+            EXAMPLE, tmp_path, Session(cache), options=options(image, None, pythons=("3.14t",))
+        )
     assert "3.11" in caught.value.expected
 
 
 def test_a_folder_that_is_no_project(cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a Python project"):
-        build_wheels(tmp_path, tmp_path / "out", cache)
+        build_wheels(tmp_path, tmp_path / "out", Session(cache))
 
 
 class Server:
@@ -343,7 +346,7 @@ def servers(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
 
 @pytest.mark.network
 def test_publishing_first_for_trial_then_for_real_and_never_twice(
-    parts: list[Made], servers: tuple[Server, Server, Path]
+    parts: list[NewBase], servers: tuple[Server, Server, Path]
 ) -> None:
     trial, real, config = servers
     chosen = next(item for item in parts if item.pythons == ("3.11",))
@@ -372,7 +375,7 @@ def test_publishing_first_for_trial_then_for_real_and_never_twice(
 
 @pytest.mark.network
 def test_publishing_with_a_wrong_password_or_to_nowhere(
-    parts: list[Made], servers: tuple[Server, Server, Path], monkeypatch: pytest.MonkeyPatch
+    parts: list[NewBase], servers: tuple[Server, Server, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial, _, config = servers
     files = [parts[0].wheel]

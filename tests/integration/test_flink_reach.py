@@ -8,9 +8,10 @@ from __future__ import annotations
 import pytest
 from opencv_rows import assert_right
 
-from bundler.flink.client import client_run
-from bundler.services.rest import FlinkApi
-from bundler.services.submit import follow_job, submit
+from bundler.flink.local.client import client_run
+from bundler.flink.rest import FlinkApi
+from bundler.flink.submit import follow_job, submit
+from bundler.session import Session
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 
@@ -42,7 +43,7 @@ def test_by_archives_and_pythonpath_through_rest(built, cluster, cache):
     output = cluster.taskmanager_output()
     output.lines()
 
-    submit(cluster.rest_url, built.bundle(), cache=cache, timeout=240)
+    submit(cluster.rest_url, built.bundle(), Session(cache), timeout=240)
 
     lines = output.lines(last=True)
     assert_right(lines, "3.11")

@@ -16,8 +16,9 @@ import pytest
 from flink_support import BUNDLE, JOBS, commands_naming, running
 
 from bundler.errors import JobError, UsageError
-from bundler.services.rest import FlinkApi
-from bundler.services.submit import cancel, follow_job, submit
+from bundler.flink.rest import FlinkApi
+from bundler.flink.submit import cancel, follow_job, submit
+from bundler.session import Session
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 
@@ -30,7 +31,7 @@ def test_a_failing_udf_shows_its_python_traceback_first(example, flink_cluster, 
     bundle = example.bundle(JOBS / "udf_fails.py")
 
     with pytest.raises(JobError) as raised:
-        submit(flink_cluster.rest_url, bundle, cache=cache, timeout=240)
+        submit(flink_cluster.rest_url, bundle, Session(cache), timeout=240)
 
     lines = str(raised.value).splitlines()
     assert lines[0] == "Traceback (most recent call last):"
@@ -45,7 +46,7 @@ def test_a_failing_main_shows_its_python_traceback_first(example, flink_cluster,
     bundle = example.bundle(JOBS / "main_fails.py")
 
     with pytest.raises(JobError) as raised:
-        submit(flink_cluster.rest_url, bundle, cache=cache)
+        submit(flink_cluster.rest_url, bundle, Session(cache))
 
     assert raised.value.found.startswith("Traceback (most recent call last):")
     assert raised.value.found.endswith("KeyError: 'topic'")
@@ -59,7 +60,7 @@ def test_a_streaming_job_is_followed_until_it_runs_and_can_be_cancelled(
     output.lines()
     bundle = example.bundle(JOBS / "endless.py")
 
-    result = submit(flink_cluster.rest_url, bundle, follow=False, cache=cache, timeout=240)
+    result = submit(flink_cluster.rest_url, bundle, Session(cache), follow=False, timeout=240)
 
     assert result.state == "RUNNING"
     try:
@@ -100,7 +101,7 @@ def test_another_line_of_flink_is_refused(example, flink_cluster, cache):
     other = type(other)(**{**vars(other), "target": type(other.target)("1.20.5", "3.11")})
 
     with pytest.raises(JobError, match=r"is Flink 2\.2\.1"):
-        submit(flink_cluster.rest_url, other, cache=cache)
+        submit(flink_cluster.rest_url, other, Session(cache))
 
 
 def test_a_cluster_that_takes_no_uploads_says_so(example, start_cluster, cache):
@@ -108,7 +109,7 @@ def test_a_cluster_that_takes_no_uploads_says_so(example, start_cluster, cache):
         start_cluster("2.2.1", configuration={"web.submit.enable": False}) as cluster,
         pytest.raises(JobError, match=r"web\.submit\.enable is false"),
     ):
-        submit(cluster.rest_url, example.bundle(), cache=cache)
+        submit(cluster.rest_url, example.bundle(), Session(cache))
 
 
 def test_an_unreachable_master(example, cache):
@@ -117,7 +118,7 @@ def test_an_unreachable_master(example, cache):
         master = f"http://127.0.0.1:{unused.getsockname()[1]}"
 
     with pytest.raises(JobError, match="cannot be reached") as raised:
-        submit(master, example.bundle(), cache=cache)
+        submit(master, example.bundle(), Session(cache))
 
     assert master in raised.value.found
 
@@ -127,7 +128,7 @@ def test_a_server_that_is_no_flink(example, cache, tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with pytest.raises(JobError, match="is not a Flink master"):
-            submit(f"127.0.0.1:{server.server_port}", example.bundle(), cache=cache)
+            submit(f"127.0.0.1:{server.server_port}", example.bundle(), Session(cache))
     finally:
         server.shutdown()
         server.server_close()
@@ -151,10 +152,10 @@ def test_a_taken_port(start_cluster):
 RUNS_A_CLUSTER = textwrap.dedent(
     """
     import sys, time
-    from bundler.cache import Cache
-    from bundler.flink.cluster import LocalCluster
+    from bundler.support.cache import Cache
+    from bundler.flink.local.cluster import LocalCluster
     from bundler.flink.distribution import flink_distribution
-    from bundler.flink.java import find_java
+    from bundler.flink.local.java import find_java
     from bundler.target import Target
 
     target, cache = Target.parse(flink="2.2.1"), Cache.default()

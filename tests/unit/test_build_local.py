@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from serving import make_sdist
 
-from bundler.build.local import TargetNeededError, build_locally
-from bundler.build.source import Source, tree_digest
-from bundler.cache import Cache
 from bundler.errors import BuildError, UsageError
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
+from bundler.wheels.on_host import TargetNeededError, build_locally
+from bundler.wheels.sources import Source, tree_digest
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OLD = Target("2.2.1", MINOR, f"manylinux2014_{platform.machine()}")
@@ -35,10 +36,10 @@ def cache(tmp_path: Path) -> Cache:
 
 def test_a_pure_sdist_becomes_a_wheel_once(tmp_path: Path, cache: Cache) -> None:
     sdist = source(make_sdist(tmp_path, "leaf", "1.0"))
-    wheel = build_locally(sdist, OLD, cache, offline=False)
+    wheel = build_locally(sdist, OLD, Session(cache, offline=False))
     assert wheel.name == "leaf-1.0-py3-none-any.whl"
     sdist.path.unlink()
-    assert build_locally(sdist, OLD, cache, offline=False) == wheel
+    assert build_locally(sdist, OLD, Session(cache, offline=False)) == wheel
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -47,11 +48,11 @@ def test_what_needs_a_compiler_is_for_the_target(
 ) -> None:
     sdist = source(make_sdist(tmp_path, "leaf", "1.0", tag=LINUX, compiled=compiled))
     with pytest.raises(TargetNeededError, match=r"leaf 1\.0 has no wheel for") as caught:
-        build_locally(sdist, OLD, cache, offline=False)
+        build_locally(sdist, OLD, Session(cache, offline=False))
     assert "cp311 manylinux_2_28_x86_64" in caught.value.expected
     assert "--builder container" in caught.value.remedy
     assert not list(cache.root.rglob("*.whl"))
-    wheel = build_locally(sdist, LIKE_THIS_MACHINE, cache, offline=False)
+    wheel = build_locally(sdist, LIKE_THIS_MACHINE, Session(cache, offline=False))
     assert wheel.name == f"leaf-1.0-{LINUX}.whl"
 
 
@@ -76,7 +77,9 @@ def make_tree(tree: Path, backend: str = "backend") -> Path:
 def test_building_a_tree_leaves_nothing_in_it(tmp_path: Path, cache: Cache) -> None:
     tree = make_tree(tmp_path / "tree")
     before = sorted(tree.iterdir())
-    wheel = build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, cache, offline=False)
+    wheel = build_locally(
+        Source("leaf", None, tree, tree_digest(tree)), OLD, Session(cache, offline=False)
+    )
     assert wheel.is_file()
     assert sorted(tree.iterdir()) == before
 
@@ -89,7 +92,7 @@ def test_nothing_is_left_in_the_temporary_folder(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, cache, offline=False)
+    build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, Session(cache, offline=False))
     assert not list(temporary.iterdir())
 
 
@@ -102,7 +105,7 @@ def test_a_failing_build_says_why(tmp_path: Path, cache: Cache) -> None:
     (tree / "backend.py").write_text("raise ValueError('no such thing')\n")
     broken = Source("leaf", None, tree, tree_digest(tree))
     with pytest.raises(BuildError, match="no such thing"):
-        build_locally(broken, LIKE_THIS_MACHINE, cache, offline=False)
+        build_locally(broken, LIKE_THIS_MACHINE, Session(cache, offline=False))
 
 
 def test_a_tree_is_known_by_its_files(tmp_path: Path) -> None:

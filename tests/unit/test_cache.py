@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.cache import Cache
 from bundler.errors import BuildError
+from bundler.support.cache import Cache
 
 
 def test_a_relative_cache_stays_where_it_is(

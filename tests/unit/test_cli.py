@@ -21,7 +21,7 @@ from serving import Index, make_sdist, make_wheel
 from typer.testing import CliRunner
 
 from bundler.archive.writer import write_archive
-from bundler.cli import app
+from bundler.cli.app import app
 
 BUNDLE = Path(sys.executable).parent / "bundle"
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -426,7 +426,7 @@ def test_help_has_an_example(work: Path, command: str) -> None:
 
 def test_starting_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from bundler.cli import app; "
+        "import sys; from bundler.cli.app import app; "
         "print([name for name in ('httpx', 'pydantic', 'rich.console', 'uv', 'zipfile', "
         "'packaging.tags') if name in sys.modules])"
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.archive.slim import RULES
-from bundler.project import Tables
+from bundler.project.tables import Tables
+from bundler.slim.rules import RULES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 def test_the_commands_are_those_of_the_command_line(tmp_path: Path) -> None:
     made = tmp_path / "commands.md"
     typer = Path(sys.executable).parent / "typer"
-    words = ["bundler.cli", "utils", "docs", "--name", "bundle", "--title", "The commands"]
+    words = ["bundler.cli.app", "utils", "docs", "--name", "bundle", "--title", "The commands"]
     subprocess.run([typer, *words, "--output", made], cwd=ROOT, check=True, capture_output=True)
     assert made.read_text() == (DOCS / "commands.md").read_text(), "run `make docs/commands.md`"
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.entry import Entry, Inline, OnDisk
+from bundler.archive.glibc import GlibcNeed, elf_entries, glibc_needed
 from bundler.archive.read import zip_entries
+from bundler.elf.info import read_elf, read_elf_file
 from bundler.errors import VerificationError
-from bundler.verify.elf import GlibcNeed, elf_entries, glibc_needed, read_elf, read_elf_file
 
 INTERPRETER = Path(sys.executable).resolve()
 

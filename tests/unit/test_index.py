@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import UsageError
-from bundler.index import index_settings
+from bundler.support.index import index_settings
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import UsageError
-from bundler.jars import jar_list
-from bundler.progress import Progress
+from bundler.jars.listing import jar_list
+from bundler.support.progress import Progress
 
 
 class Warnings(Progress):

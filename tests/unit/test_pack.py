@@ -7,8 +7,9 @@ import zipfile
 
 from bundler.archive.entry import text_entry
 from bundler.base import Base
-from bundler.cache import Cache
-from bundler.pack import CODE, pack_venv
+from bundler.session import Session
+from bundler.stages.pack import CODE, pack_venv
+from bundler.support.cache import Cache
 from bundler.target import Target
 
 
@@ -23,7 +24,14 @@ def test_an_interpreter_finds_what_lies_beside_the_unpacked_archive(tmp_path):
         f"bin/python{minor}",
     )
     target = Target("2.2.1", minor)
-    pack_venv(base, [], target, tmp_path / "venv.zip", rules=(), cache=Cache(tmp_path / "cache"))
+    pack_venv(
+        base,
+        [],
+        target,
+        tmp_path / "venv.zip",
+        rules=(),
+        session=Session(Cache(tmp_path / "cache")),
+    )
     here = tmp_path / "unpacked"
     with zipfile.ZipFile(tmp_path / "venv.zip") as archive:
         archive.extractall(here / "venv.zip")

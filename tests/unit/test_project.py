@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 
 from bundler.errors import UsageError
-from bundler.project import find_project
+from bundler.project.tables import find_project
 
 if sys.version_info >= (3, 11):
     import tomllib

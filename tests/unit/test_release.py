@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from serving import Index, make_wheel, serve
 
-from bundler.cache import Cache
 from bundler.errors import FetchError
-from bundler.release import fetch_release
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.wheels.published import fetch_release
 
 
 def test_a_release_moves_with_the_index(
@@ -18,9 +19,9 @@ def test_a_release_moves_with_the_index(
     clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
     cache = Cache(tmp_path / "cache")
     wheel = make_wheel(index.folder, "tool")
-    found = fetch_release("tool", "1.0", cache)
+    found = fetch_release("tool", "1.0", Session(cache))
     asked = len(index.requests)
-    assert fetch_release("tool", "1.0", cache, offline=True) == found
+    assert fetch_release("tool", "1.0", Session(cache, offline=True)) == found
     assert len(index.requests) == asked
 
     shutil.rmtree(cache.root / "wheels")
@@ -28,11 +29,11 @@ def test_a_release_moves_with_the_index(
         wheel.rename(other.folder / wheel.name)
         clean_environment.setenv("PIP_INDEX_URL", f"{other.url}/simple")
         with pytest.raises(FetchError, match="not in the cache"):
-            fetch_release("tool", "1.0", cache, offline=True)
-        assert fetch_release("tool", "1.0", cache) == found
+            fetch_release("tool", "1.0", Session(cache, offline=True))
+        assert fetch_release("tool", "1.0", Session(cache)) == found
     clean_environment.setenv("PIP_FIND_LINKS", str(tmp_path / "other"))
     clean_environment.setenv("PIP_NO_INDEX", "1")
     shutil.rmtree(cache.root)
-    assert fetch_release("tool", "1.0", cache) == found
+    assert fetch_release("tool", "1.0", Session(cache)) == found
     with pytest.raises(FetchError, match=r"tool 2\.0 cannot be had"):
-        fetch_release("tool", "2.0", cache)
+        fetch_release("tool", "2.0", Session(cache))

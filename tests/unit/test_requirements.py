@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import UsageError
-from bundler.requirements import read_requirements
+from bundler.lock.requirements import read_requirements
 
 DIGEST = "a" * 64
 

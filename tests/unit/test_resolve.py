@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from serving import Index, make_sdist, make_wheel
 
-from bundler.assemble import Workshop, make_deps, make_locks
-from bundler.cache import Cache
 from bundler.errors import ResolutionError
-from bundler.lock import Lock, read_lock, write_lock
-from bundler.locks import fitting_lock, kept_lock
-from bundler.progress import SILENT, Progress
-from bundler.project import find_project
-from bundler.requirements import read_requirements
-from bundler.resolve import Wanted, resolve, wheel_tags
+from bundler.lock.policy import LockPolicy, resolve_lock
+from bundler.lock.pylock import Lock, read_lock, write_lock
+from bundler.lock.requirements import read_requirements
+from bundler.lock.resolve import Problem, resolve, wheel_tags
+from bundler.project.tables import find_project
+from bundler.session import Session
+from bundler.stages.make import BuildRequest, VenvContents, make_deps, make_locks
+from bundler.support.cache import Cache
+from bundler.support.progress import SILENT, Progress
 from bundler.target import Target
-from bundler.wheels import wheels_of
+from bundler.wheels.obtain import obtain_wheels
 
 TARGET = Target.parse(flink="2.2.1", python="3.11")
 FITS = "cp311-cp311-manylinux2014_x86_64"
@@ -34,8 +34,8 @@ def only_this_index(clean_environment: pytest.MonkeyPatch, index: Index, tmp_pat
 
 
 def solve(folder: Path, *packages: str, **changes: object) -> Lock:
-    wanted = Wanted(read_requirements([], packages), **changes)  # type: ignore[arg-type]
-    return resolve(wanted, TARGET, folder)
+    wanted = Problem(read_requirements([], packages), **changes)  # type: ignore[arg-type]
+    return resolve(wanted, TARGET, folder, Session(Cache(folder)))
 
 
 @pytest.mark.parametrize("as_file", [True, False])
@@ -48,14 +48,17 @@ def test_credentials_of_a_direct_url_are_used_but_not_locked(
     (tmp_path / "requirements.txt").write_text(f"{line}\n")
     files = [tmp_path / "requirements.txt"] if as_file else []
     requirements = read_requirements(files, [] if as_file else [line])
-    write_lock(resolve(Wanted(requirements), TARGET, tmp_path), tmp_path / "pylock.toml")
+    write_lock(
+        resolve(Problem(requirements), TARGET, tmp_path, Session(Cache(tmp_path))),
+        tmp_path / "pylock.toml",
+    )
     text = (tmp_path / "pylock.toml").read_text()
     assert "cret" not in text
     assert text.count(index.link(file)) == 2
-    (wheel,) = wheels_of(
+    (wheel,) = obtain_wheels(
         read_lock(tmp_path / "pylock.toml"),
         TARGET,
-        Cache(tmp_path / "cache"),
+        Session(Cache(tmp_path / "cache")),
         indexes=requirements.index_urls,
     )
     assert wheel.name == "leaf"
@@ -94,14 +97,14 @@ def test_an_index_that_the_requirements_name(
     url = index.url.replace("//", "//joe:p%40ss%2Fw@")
     file = tmp_path / "requirements.txt"
     file.write_text(f"--index-url {url}/simple\npure\n")
-    wanted = Wanted(read_requirements([file]))
-    lock = resolve(wanted, TARGET, tmp_path)
+    wanted = Problem(read_requirements([file]))
+    lock = resolve(wanted, TARGET, tmp_path, Session(Cache(tmp_path)))
     assert lock.versions == {"pure": "1.0"}
     write_lock(lock, tmp_path / "pylock.toml")
     assert "p%40ss" not in (tmp_path / "pylock.toml").read_text()
     cache = Cache(tmp_path / "cache")
     indexes = wanted.requirements.index_urls
-    [wheel] = wheels_of(lock, TARGET, cache, indexes=indexes)
+    [wheel] = obtain_wheels(lock, TARGET, Session(cache), indexes=indexes)
     assert wheel.built
 
 
@@ -143,14 +146,14 @@ def test_hashes_of_the_requirements_are_asked_for(index: Index, tmp_path: Path) 
     make_sdist(index.folder, "leaf", "1.0")
     file = tmp_path / "requirements.txt"
     file.write_text(f"leaf==1.0 --hash=sha256:{digest}\n")
-    lock = resolve(Wanted(read_requirements([file])), TARGET, tmp_path)
+    lock = resolve(Problem(read_requirements([file])), TARGET, tmp_path, Session(Cache(tmp_path)))
     [package] = lock.pylock.packages
     assert package.sdist is None
     assert [found.filename for found in package.wheels or ()] == [wheel.name]
 
     file.write_text(f"leaf==1.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(ResolutionError, match=r"No file of leaf 1\.0 has a hash") as caught:
-        resolve(Wanted(read_requirements([file])), TARGET, tmp_path)
+        resolve(Problem(read_requirements([file])), TARGET, tmp_path, Session(Cache(tmp_path)))
     assert wheel.name in caught.value.expected
 
 
@@ -163,42 +166,44 @@ class Notes(Progress):
 
 
 def chosen(
-    choose: Callable[..., Lock],
+    policy: LockPolicy,
     path: Path,
-    wanted: Wanted,
+    wanted: Problem,
     target: Target,
     progress: Progress = SILENT,
     *,
     offline: bool = False,
 ) -> Lock:
     def solve() -> Lock:
-        return resolve(wanted, target, path.parent, progress, offline=offline)
+        return resolve(
+            wanted, target, path.parent, Session(Cache(path.parent), progress, offline=offline)
+        )
 
-    return choose(path, wanted.question(target), solve, progress)
+    return resolve_lock(path, wanted.inputs(target), solve, policy, progress)
 
 
 def test_a_lock_is_kept_until_the_requirements_change(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf", "1.0")
     path = tmp_path / "pylock.deps.toml"
-    wanted = Wanted(read_requirements([], ["leaf"]))
+    wanted = Problem(read_requirements([], ["leaf"]))
     notes = Notes()
-    chosen(kept_lock, path, wanted, TARGET, notes)
+    chosen("keep", path, wanted, TARGET, notes)
     assert notes.notes == ["Locked 1 packages in pylock.deps.toml"]
     written = path.read_bytes()
 
     make_wheel(index.folder, "leaf", "2.0")
     asked = len(index.requests)
-    assert chosen(kept_lock, path, wanted, TARGET).versions == {"leaf": "1.0"}
+    assert chosen("keep", path, wanted, TARGET).versions == {"leaf": "1.0"}
     assert len(index.requests) == asked
 
-    changed = Wanted(read_requirements([], ["leaf>=1"]))
+    changed = Problem(read_requirements([], ["leaf>=1"]))
     with pytest.raises(ResolutionError, match=r"pylock\.deps\.toml is stale: leaf>=1 is new"):
-        chosen(kept_lock, path, changed, TARGET)
+        chosen("keep", path, changed, TARGET)
     other = Target.parse(flink="2.2.1", python="3.12")
     with pytest.raises(ResolutionError, match=r"python was 3\.11, is 3\.12"):
-        chosen(kept_lock, path, wanted, other)
+        chosen("keep", path, wanted, other)
     assert path.read_bytes() == written
-    assert chosen(fitting_lock, path, changed, TARGET, notes).versions == {"leaf": "2.0"}
+    assert chosen("fit", path, changed, TARGET, notes).versions == {"leaf": "2.0"}
     assert path.read_bytes() == written
 
 
@@ -209,11 +214,11 @@ def test_a_lock_of_another_tool_must_cover_the_requirements(index: Index, tmp_pa
     path = tmp_path / "pylock.deps.toml"
     write_lock(Lock(replace(lock.pylock, tool=None), tmp_path), path)
     elsewhere = "absent>=3; sys_platform == 'win32'"
-    covered = Wanted(read_requirements([], ["leaf>=1", elsewhere]), ("other==1.5", "absent==1"))
-    assert chosen(kept_lock, path, covered, TARGET, offline=True).versions["leaf"] == "1.5"
-    wanted = Wanted(read_requirements([], ["leaf>=2", "absent"]), ("other==1.4",))
+    covered = Problem(read_requirements([], ["leaf>=1", elsewhere]), ("other==1.5", "absent==1"))
+    assert chosen("keep", path, covered, TARGET, offline=True).versions["leaf"] == "1.5"
+    wanted = Problem(read_requirements([], ["leaf>=2", "absent"]), ("other==1.4",))
     with pytest.raises(ResolutionError) as caught:
-        chosen(kept_lock, path, wanted, TARGET, offline=True)
+        chosen("keep", path, wanted, TARGET, offline=True)
     assert "absent is not in it" in caught.value.found
     assert "leaf is 1.5 in it, wanted is >=2" in caught.value.found
     assert "other is 1.5 in it, wanted is ==1.4" in caught.value.found
@@ -235,18 +240,18 @@ def test_a_wheel_of_a_local_version_is_named_by_its_address(index: Index, tmp_pa
     path = make_wheel(index.folder, "local", "1.0+cpu")
     address = index.link(path).replace("+", "%2B")
     lock = solve(tmp_path, f"local @ {address}")
-    [wheel] = wheels_of(lock, TARGET, Cache(tmp_path / "cache"))
+    [wheel] = obtain_wheels(lock, TARGET, Session(Cache(tmp_path / "cache")))
     assert (wheel.name, wheel.version) == ("local", "1.0+cpu")
 
 
 def test_a_lock_that_is_not_kept_has_no_date(index: Index, tmp_path: Path) -> None:
     make_wheel(index.folder, "leaf")
-    wanted = Wanted(read_requirements([], ["leaf"]))
-    passing = chosen(fitting_lock, tmp_path / "pylock.toml", wanted, TARGET)
-    kept = chosen(kept_lock, tmp_path / "pylock.toml", wanted, TARGET)
+    wanted = Problem(read_requirements([], ["leaf"]))
+    passing = chosen("fit", tmp_path / "pylock.toml", wanted, TARGET)
+    kept = chosen("keep", tmp_path / "pylock.toml", wanted, TARGET)
     assert "created" in kept.table
     assert "created" not in passing.table
-    assert passing.differences(wanted.question(TARGET)) == []
+    assert passing.differences(wanted.inputs(TARGET)) == []
 
 
 def test_a_tree_whose_version_only_its_build_tells_is_no_constraint(
@@ -258,18 +263,19 @@ def test_a_tree_whose_version_only_its_build_tells_is_no_constraint(
     pyproject = tmp_path / "tree-1.0" / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace('version = "1.0"', 'dynamic = ["version"]'))
     (tmp_path / "requirements.txt").write_text("./tree-1.0\n")
-    wanted = Wanted(read_requirements([tmp_path / "requirements.txt"]))
-    assert resolve(wanted, TARGET, tmp_path).unversioned == {"tree"}
+    wanted = Problem(read_requirements([tmp_path / "requirements.txt"]))
+    assert resolve(wanted, TARGET, tmp_path, Session(Cache(tmp_path))).unversioned == {"tree"}
 
     (tmp_path / "bundle.toml").write_text(
         '[target]\nflink = "2.2.1"\npython = "3.11"\n[deps]\npackages = ["leaf"]\n'
     )
-    shop = Workshop(find_project(tmp_path), Cache(tmp_path / "cache"), keep_locks=True)
-    make_locks(shop)
+    session = Session(Cache(tmp_path / "cache"))
+    request = BuildRequest(find_project(tmp_path), session, "keep")
+    make_locks(request)
     pins = {"tree": "1.0"}
-    make_deps(shop, tmp_path / "deps.zip", pins, frozenset(pins))
+    make_deps(request, tmp_path / "deps.zip", VenvContents(pins, unversioned=frozenset(pins)))
     with pytest.raises(ResolutionError, match=r"tree==1\.0 is new"):
-        make_deps(shop, tmp_path / "deps.zip", pins)
+        make_deps(request, tmp_path / "deps.zip", VenvContents(pins))
 
 
 @pytest.mark.parametrize(
@@ -281,9 +287,11 @@ def test_a_lock_holds_for_newer_patch_versions(
 ) -> None:
     make_wheel(index.folder, "top", requires=["backport; python_full_version < '3.11.3'"])
     make_wheel(index.folder, "backport")
-    wanted = Wanted(read_requirements([], ["top"]))
+    wanted = Problem(read_requirements([], ["top"]))
     exact = Target.parse(flink="2.2.1", python=base)
     needed = {"backport", "top"} if base == "3.11.2" else {"top"}
-    assert set(resolve(wanted, exact, tmp_path).versions) == needed
-    lock = resolve(wanted, Target.parse(flink="2.2.1", python="3.11.7"), tmp_path)
-    assert lock.differences(wanted.question(exact)) == differences
+    assert set(resolve(wanted, exact, tmp_path, Session(Cache(tmp_path))).versions) == needed
+    lock = resolve(
+        wanted, Target.parse(flink="2.2.1", python="3.11.7"), tmp_path, Session(Cache(tmp_path))
+    )
+    assert lock.differences(wanted.inputs(exact)) == differences

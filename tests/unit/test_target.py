@@ -4,7 +4,8 @@ import pytest
 from packaging.tags import Tag
 
 from bundler.errors import UsageError
-from bundler.target import FLINK_LINES, Target
+from bundler.releases import FLINK_LINES
+from bundler.target import Target
 
 
 @pytest.mark.parametrize(

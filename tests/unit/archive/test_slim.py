@@ -11,14 +11,14 @@ import pytest
 from making_wheels import hash_of, shared_library, wheel
 
 from bundler.archive.content import whole
-from bundler.archive.elf import strip
 from bundler.archive.entry import Entry
 from bundler.archive.merge import merge
-from bundler.archive.slim import DEFAULT_RULES, RULES, STRONG_RULES, slim
 from bundler.archive.wheel import prefix_layout, target_layout, wheel_entries
-from bundler.cache import Cache
+from bundler.elf.info import read_elf_file
+from bundler.elf.strip import strip
 from bundler.errors import UsageError
-from bundler.verify.elf import read_elf_file
+from bundler.slim.rules import DEFAULT_RULES, RULES, STRONG_RULES, slim
+from bundler.support.cache import Cache
 
 VENV = prefix_layout("venv", "lib/python3.11/site-packages", "bin/python3.11", "3.11")
 

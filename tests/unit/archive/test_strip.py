@@ -11,8 +11,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from making_wheels import shared_library
 
-from bundler.archive.elf import strip
 from bundler.base.libraries import patchelf
+from bundler.elf.strip import strip
 
 SOURCE = """
 static int twice(int x) { return 2 * x; }

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from bundler.base.libraries import TARGET_HAS, Libraries, graft
-from bundler.verify.elf import read_elf_file
+from bundler.elf.info import read_elf_file
 
 
 def compiled(cc: str, folder: Path, name: str, *needs: str) -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.entry import text_entry
-from bundler.base.store import Made, keep, key_of, load
-from bundler.cache import Cache
+from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError
-from bundler.progress import SILENT
+from bundler.session import Session
+from bundler.support.cache import Cache
 
 
 class Maker:
@@ -17,10 +17,10 @@ class Maker:
         self.sources = sources
         self.calls = 0
 
-    def __call__(self, staging: Path) -> Made:
+    def __call__(self, staging: Path) -> NewBase:
         self.calls += 1
         assert list(staging.iterdir()) == []
-        return Made(
+        return NewBase(
             "3.11.7",
             [text_entry("bin/python3.11", "x" * 1000, executable=True)],
             "lib/python3.11/site-packages",
@@ -32,8 +32,8 @@ class Maker:
 
 def test_it_is_made_once_and_read_back_compressed(tmp_path: Path) -> None:
     cache, maker = Cache(tmp_path), Maker()
-    first = keep(cache, key_of("a"), "host", "why", SILENT, maker)
-    assert keep(cache, key_of("a"), "host", "why", SILENT, maker) == first
+    first = keep(Session(cache), key_of("a"), "host", "why", maker)
+    assert keep(Session(cache), key_of("a"), "host", "why", maker) == first
     assert maker.calls == 1
     assert first.python_version == "3.11.7"
     assert first.distributions == (("numpy", "2.0"),)
@@ -48,21 +48,21 @@ def test_a_source_that_changed_makes_it_anew(tmp_path: Path) -> None:
     library = tmp_path / "libssl.so.3"
     library.write_text("old")
     cache, maker = Cache(tmp_path / "cache"), Maker(library)
-    keep(cache, key_of("a"), "host", "why", SILENT, maker)
+    keep(Session(cache), key_of("a"), "host", "why", maker)
     os.utime(library, (0, 0))
-    keep(cache, key_of("a"), "host", "why", SILENT, maker)
+    keep(Session(cache), key_of("a"), "host", "why", maker)
     assert maker.calls == 2
     library.unlink()
     assert load(cache, key_of("a"), "host", "why") is None
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
-    def fail(staging: Path) -> Made:
+    def fail(staging: Path) -> NewBase:
         (staging / "half").write_text("x")
         raise BuildError("no")
 
     with pytest.raises(BuildError):
-        keep(Cache(tmp_path), key_of("a"), "host", "why", SILENT, fail)
+        keep(Session(Cache(tmp_path)), key_of("a"), "host", "why", fail)
     assert [path for path in (tmp_path / "base").rglob("*") if path.is_file()] == []
     assert list((tmp_path / "base").glob(".making-*")) == []
 
@@ -70,4 +70,4 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BuildError, match="file"):
-        keep(Cache(tmp_path / "file"), key_of("a"), "host", "why", SILENT, Maker())
+        keep(Session(Cache(tmp_path / "file")), key_of("a"), "host", "why", Maker())

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from bundler.build.engine import engine, proxies
-from bundler.build.images import ImageOptions, build_image, recipes
-from bundler.build.log import build_log
-from bundler.build.publish import Repository
-from bundler.cache import Cache
-from bundler.cli.image import pairs
+from bundler.cli.cmd_image import pairs
+from bundler.containers.engine import engine, proxies
+from bundler.containers.images import recipes
+from bundler.containers.log import build_log
+from bundler.containers.recipes import ImageOptions, build_image
 from bundler.errors import BuildError, UsageError
-from bundler.progress import SILENT
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.wheelhouse.publish import Repository
 
 
 def test_every_image_has_a_recipe_and_a_readme() -> None:
@@ -31,13 +32,15 @@ def test_every_image_has_a_recipe_and_a_readme() -> None:
 
 def test_an_unknown_image_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no build image 'gentoo'") as caught:
-        build_image("gentoo", Cache(tmp_path))
+        build_image("gentoo", Session(Cache(tmp_path)))
     assert "debian" in caught.value.expected
 
 
 def test_options_of_the_debian_image_are_refused_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="as it is"):
-        build_image("manylinux2014_x86_64", Cache(tmp_path), SILENT, ImageOptions(pythons=("3.8",)))
+        build_image(
+            "manylinux2014_x86_64", Session(Cache(tmp_path)), ImageOptions(pythons=("3.8",))
+        )
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_something_else_answers(answers_html: str, monkeypatch: pytest.MonkeyPat
 def test_podmans_socket_is_found_without_dockers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from bundler.build import engine as module
+    from bundler.containers import engine as module
 
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr(module, "_DOCKER_SOCKET", tmp_path / "none.sock")
@@ -112,7 +115,7 @@ def test_proxies_in_both_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_the_line_that_says_why(lines: list[str], reason: str, tmp_path: Path) -> None:
-    with build_log("x", "Building", Cache(tmp_path), SILENT) as log:
+    with build_log("x", "Building", Session(Cache(tmp_path))) as log:
         for line in lines:
             log.line(f"\x1b[31m{line}\x1b[0m\r")
         assert log.reason == reason

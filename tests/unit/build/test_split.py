@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.tags import sys_tags
 
-from bundler.build.split import parse_size, split_wheels
 from bundler.errors import BuildError, UsageError
+from bundler.wheelhouse.split import parse_size, split_wheels
 
 LIMIT = 64_000
 

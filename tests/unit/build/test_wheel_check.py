@@ -12,7 +12,7 @@ import pytest
 
 from bundler.errors import VerificationError
 from bundler.target import Target
-from bundler.verify.wheels import check_wheel, wheel_faults
+from bundler.wheels.fit import check_wheel, wheel_faults
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("gcc") is None or not shutil.which("g++"),

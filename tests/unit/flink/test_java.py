@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.cache import Cache
 from bundler.errors import JobError
-from bundler.flink.java import find_java, java_version
+from bundler.flink.local.java import find_java, java_version
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 
 
@@ -34,10 +35,10 @@ def test_java_home_comes_before_the_path(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{on_path / 'bin'}:/usr/bin:/bin")
     target = Target.parse(flink="2.2.1")
 
-    assert find_java(target, Cache(tmp_path / "cache")) == named
+    assert find_java(target, Session(Cache(tmp_path / "cache"))) == named
 
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
-    assert find_java(target, Cache(tmp_path / "cache")) == on_path
+    assert find_java(target, Session(Cache(tmp_path / "cache"))) == on_path
 
 
 def test_without_any_the_error_says_what_was_found(tmp_path, monkeypatch):
@@ -47,7 +48,7 @@ def test_without_any_the_error_says_what_was_found(tmp_path, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
     with pytest.raises(JobError) as raised:
-        find_java(Target.parse(flink="1.16.3"), Cache(tmp_path / "cache"))
+        find_java(Target.parse(flink="1.16.3"), Session(Cache(tmp_path / "cache")))
 
     assert "JAVA_HOME: Java 21" in raised.value.found
     assert raised.value.expected == "Flink 1.16 runs on Java 8 or 11."

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bundler.flink.tail import Tail, last_part
+from bundler.flink.local.tail import Tail, last_part
 
 
 def test_each_line_is_handed_out_once_and_only_when_whole(tmp_path):

@@ -12,9 +12,11 @@ import pytest
 from flink_plugins import discovery
 from typer.testing import CliRunner
 
-from bundler.cli.plugins import plugin_app
+from bundler.cli.cmd_plugin import plugin_app
 from bundler.errors import UsageError
-from bundler.plugins import conda_environments, find_plugins, new_plugin, pack_plugin
+from bundler.plugins.find_plugins import conda_environments, find_plugins
+from bundler.plugins.new_plugin import new_plugin
+from bundler.plugins.pack_plugin import pack_plugin
 
 ROOT = Path(__file__).parents[3]
 PYSAM = ROOT / "examples" / "plugins" / "pysam"

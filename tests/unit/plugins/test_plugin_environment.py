@@ -5,11 +5,16 @@ import zipfile
 
 import pytest
 
-from bundler.cache import Cache
 from bundler.errors import UsageError
-from bundler.plugin_environment import as_plugins_ask, conda_wishes, environment_file
-from bundler.progress import Progress
-from bundler.project import find_project
+from bundler.plugins.conda_environment import (
+    conda_requests,
+    environment_file,
+    with_conda_of_plugins,
+)
+from bundler.project.tables import find_project
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.progress import Progress
 
 OURS = "name: vision\ndependencies:\n  - numpy\n"
 
@@ -39,7 +44,7 @@ def zipped(folder, path):
 
 
 def chosen(paths, folder):
-    return environment_file(conda_wishes(paths, folder), Cache(folder / "cache"))
+    return environment_file(conda_requests(paths, folder), Cache(folder / "cache"))
 
 
 def test_the_file_in_the_plugin_wins_over_the_one_beside_it(tmp_path):
@@ -71,7 +76,7 @@ def test_nothing_is_asked_by_other_data(tmp_path):
     (tmp_path / "large.json").write_text("[" + "1," * 40000 + "1]")
     (tmp_path / "model.bin").write_bytes(b"PK")
     paths = [tmp_path, tmp_path / "model.bin", tmp_path / "missing"]
-    assert conda_wishes(paths, tmp_path) == []
+    assert conda_requests(paths, tmp_path) == []
 
 
 def test_an_environment_without_file_is_an_error_that_names_both(tmp_path):
@@ -130,7 +135,9 @@ def test_the_projects_own_word_wins(tmp_path, venv, base, environment):
     (tmp_path / "bundle.toml").write_text(text)
     project, said = find_project(tmp_path), Noted()
 
-    table = as_plugins_ask(project, project.tables.venv, Cache(tmp_path / "cache"), said)
+    table = with_conda_of_plugins(
+        project, project.tables.venv, Session(Cache(tmp_path / "cache"), said)
+    )
 
     assert table.base == base
     found = table.environment and project.path(table.environment)
@@ -144,6 +151,6 @@ def test_plugins_of_the_venv_table_count_too(tmp_path):
     (tmp_path / "bundle.toml").write_text('[venv]\nplugins = ["camera"]\n')
     project = find_project(tmp_path)
 
-    table = as_plugins_ask(project, project.tables.venv, Cache(tmp_path / "cache"))
+    table = with_conda_of_plugins(project, project.tables.venv, Session(Cache(tmp_path / "cache")))
 
     assert table.environment == tmp_path / "camera" / "environment.yml"

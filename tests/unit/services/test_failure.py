@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bundler.services.failure import driver_output, java_cause, job_error, python_traceback
+from bundler.flink.failure import driver_output, java_cause, job_error, python_traceback
 
 TASK = """\
 java.util.concurrent.ExecutionException: java.lang.RuntimeException: Error received from SDK \

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import UsageError
-from bundler.jars import jar_list
-from bundler.services.flink import (
+from bundler.flink.configuration import (
     config_name,
     flink_configuration,
     flink_run_arguments,
@@ -15,7 +14,8 @@ from bundler.services.flink import (
     render_yaml,
     shell_command,
 )
-from bundler.services.model import JobBundle
+from bundler.flink.model import JobBundle
+from bundler.jars.listing import jar_list
 from bundler.target import Target
 
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from bundler.errors import UsageError
-from bundler.services.model import JobBundle
-from bundler.services.rest import master_url
-from bundler.services.submit import submit
+from bundler.flink.model import JobBundle
+from bundler.flink.rest import master_url
+from bundler.flink.submit import submit
+from bundler.session import Session
+from bundler.support.cache import Cache
 from bundler.target import Target
 
 
@@ -32,4 +34,4 @@ def test_before_1_17_rest_alone_does_not_do():
     bundle = JobBundle(Target.parse(flink="1.16.3"), "python3")
 
     with pytest.raises(UsageError, match=r"1\.16\.3 cannot be given a PyFlink job by REST"):
-        submit("host:8081", bundle)
+        submit("host:8081", bundle, Session(Cache.default()))

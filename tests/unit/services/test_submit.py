@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import BuildError, UsageError
-from bundler.jars import jar_list
-from bundler.services.model import JobBundle
-from bundler.services.submit import rest_configuration, write_code, write_program
+from bundler.flink.model import JobBundle
+from bundler.flink.submit import rest_configuration, write_code, write_program
+from bundler.jars.listing import jar_list
 from bundler.target import Target
 
 TARGET = Target.parse(flink="2.2.1")

@@ -1,0 +1,1 @@
+"""The recipes of the build images: package data of `bundler.containers.images`."""

@@ -1,1 +1,0 @@
-"""Source distributions and source trees -> wheels."""

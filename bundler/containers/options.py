@@ -1,0 +1,27 @@
+"""How to build in a container: what a person may say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOptions:
+    """How to build in a container.
+
+    ``image`` is an image or the name of a build image; None takes the one of the target's platform.
+    ``network`` is the engine's network mode. ``system_packages`` are installed with the image's
+    package manager, then the shell commands ``before_build`` run; ``environment`` is for these and
+    the builds.
+    """
+
+    image: str | None = None
+    network: str | None = None
+    system_packages: tuple[str, ...] = ()
+    before_build: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)

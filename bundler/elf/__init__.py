@@ -1,0 +1,1 @@
+"""Shared libraries and executables: read and stripped, bytes only."""

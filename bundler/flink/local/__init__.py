@@ -1,0 +1,1 @@
+"""A Flink on this machine."""

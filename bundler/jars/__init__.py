@@ -1,0 +1,1 @@
+"""JARs that a job needs beside its Python."""

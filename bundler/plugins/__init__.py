@@ -1,0 +1,1 @@
+"""Plugins as files: found, packed, begun."""

@@ -1,1 +1,0 @@
-"""Where a job runs, and how each such place wants to be told: one module a service."""

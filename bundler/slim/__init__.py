@@ -1,0 +1,1 @@
+"""What is left out of an archive, and why that is safe."""

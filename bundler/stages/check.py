@@ -1,0 +1,104 @@
+"""Finished archives, unpacked and imported before anybody uploads them."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.errors import VerificationError
+from bundler.session import Session
+from bundler.stages.pack import Packed
+from bundler.support.files import digest_of, sha256_of, whole_file
+from bundler.support.interpreters import find_host
+from bundler.support.progress import Progress
+from bundler.target import Target
+from bundler.verify.imports import ImportFailure, check_archives
+from bundler.verify.shadow import hidden_packages
+from bundler.verify.zips import check_archive
+
+if TYPE_CHECKING:
+    pass
+
+
+def check_packed(
+    packed: Sequence[Packed],
+    target: Target,
+    session: Session,
+    *,
+    skip: Collection[str] = (),
+    venv: Path | None = None,
+) -> None:
+    """Check each archive as Flink unpacks it, and import what they hold if the target runs here.
+
+    ``venv`` is the venv.zip to use if none is among ``packed``, ``skip`` the modules that need not
+    import. Archives that passed before are passed over. Raises VerificationError naming the entry
+    that a worker could not unpack, or the module that does not import.
+    """
+    if not packed:
+        return
+    for item in packed:
+        check_archive(item.archive.path)
+    own = [item.archive.path for item in packed if item.kind == "venv"]
+    deps = [item.archive.path for item in packed if item.kind == "deps"]
+    if not own and not deps:
+        return
+    progress = session.progress
+    if sys.platform != "linux" or platform.machine() != target.architecture:
+        progress.note(f"Imports not checked: {target.platform} does not run here.")
+        return
+    venv = own[0] if own else venv
+    if venv is not None:
+        _warn_of_hidden(venv, deps, progress)
+    python = None
+    if venv is None:
+        host = find_host(target)
+        if host is None:
+            progress.note(
+                f"Imports not checked: there is no Python {target.python_minor} here, and no "
+                "venv.zip was given (--exclude-in)."
+            )
+            return
+        python = host.interpreter.executable
+    hashes = [item.archive.sha256 for item in packed if item.kind != "data"]
+    if venv is not None and not own:
+        hashes.append(sha256_of(venv))
+    key = digest_of(json.dumps([hashes, str(python), sorted(skip)]).encode())
+    passed = session.cache.path("checked", key, "report.json")
+    if passed.is_file():
+        return
+    report = check_archives(venv, deps, python, progress=progress)
+    failures = [failure for failure in report.failures if failure.module not in skip]
+    if failures:
+        raise _not_importable(packed, failures)
+    with whole_file(passed) as temporary:
+        temporary.write_text(json.dumps({"modules": report.modules}))
+    names = ", ".join(path.name for path in [*own, *deps])
+    progress.note(f"{names}: {report.modules} modules import ({report.seconds:.1f} s)")
+
+
+def _warn_of_hidden(venv: Path, deps: Sequence[Path], progress: Progress) -> None:
+    for archive in deps:
+        if hidden := hidden_packages(venv, archive):
+            progress.warn(
+                f"{archive.name} hides other versions of what {venv.name} holds: "
+                f"{', '.join(hidden)}.\nPyFlink itself will import those of {archive.name}.\n"
+                "Leave them out (--exclude-in, deps.exclude-venv), or test the job well."
+            )
+
+
+def _not_importable(
+    packed: Sequence[Packed], failures: Sequence[ImportFailure]
+) -> VerificationError:
+    first = failures[0]
+    others = [failure.module for failure in failures[1:]]
+    reason = first.error.splitlines()[-1] if first.error else "no reason given"
+    return VerificationError(
+        f"{first.module} of {first.distribution} does not import: {reason}",
+        f"Neither do: {', '.join(others)}." if others else "",
+        f"{', '.join(item.archive.path.name for item in packed)} is written. Add what is missing "
+        "to the requirements; or, if the job does without it, name it in skip-imports.",
+    )

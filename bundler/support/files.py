@@ -1,0 +1,131 @@
+"""Files that appear under their final name only when they are whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bundler.errors import BuildError, BundlerError, UsageError
+
+_ELSEWHERE = "choose another place (-o for output, BUNDLE_CACHE for the cache)"
+
+
+def fault(error: OSError, path: Path) -> BundlerError:
+    """The error to show for ``error``, met while writing ``path``."""
+    if error.errno == errno.ENOSPC:
+        return BuildError(
+            f"No space left on the device that holds {path.parent}.",
+            "Nothing was written under the final name.",
+            f"Free some space, or {_ELSEWHERE}.",
+        )
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return UsageError(
+            f"{path.parent} is not writable.",
+            f"Expected to write {path.name} there.",
+            f"Change its permissions, or {_ELSEWHERE}.",
+        )
+    return BuildError(
+        f"{path} could not be written: {error.strerror or error}.",
+        "Expected a file in a folder.",
+        f"Correct the path, or {_ELSEWHERE}.",
+    )
+
+
+def unforeseen(error: OSError) -> BundlerError:
+    """The error to show for an ``error`` of the file system that no stage has words for."""
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return BuildError(
+        f"{where}{error.strerror or error}.",
+        "Expected to read or write there.",
+        "Look at the path, at its permissions and at the space left.",
+    )
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it there when the block ends well.
+
+    Whatever ends the block early (an error, Ctrl-C) leaves ``path`` as it was and removes the
+    temporary file. Raises UsageError or BuildError when the folder cannot take the file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise fault(error, path) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise fault(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise now what `whole_file` would raise later if ``path`` cannot be written; nothing is left.
+
+    For results that take long to make.
+    """
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=folder)
+        os.close(handle)
+        Path(name).unlink()
+    except OSError as error:
+        raise fault(error, path) from error
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """As `whole_file`, for a folder; if another process was first, its folder is kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise fault(error, path) from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+    except OSError as error:
+        raise fault(error, path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def digest_of(data: bytes) -> str:
+    """The hexadecimal SHA-256 of ``data``: a cache key."""
+    return hashlib.sha256(data).hexdigest()

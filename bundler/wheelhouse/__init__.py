@@ -1,0 +1,1 @@
+"""Wheels of one's own extension: built, split, joined, published."""

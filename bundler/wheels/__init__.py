@@ -1,0 +1,1 @@
+"""From a lock to wheels: fetched, or built."""

@@ -1,0 +1,164 @@
+"""Sources -> wheels in the image of the target: with its Python, compiler and C library."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import parse_wheel_filename
+
+from bundler.containers.choose import SeenImage, last_image, target_image
+from bundler.containers.engine import engine
+from bundler.containers.log import Log, build_log
+from bundler.containers.options import ContainerOptions
+from bundler.containers.sandbox import Sandbox, name_of, sandbox
+from bundler.containers.steps import prepare, python_in, run_step
+from bundler.errors import BuildError
+from bundler.session import Session
+from bundler.support.files import digest_of, whole_file
+from bundler.wheels.fit import check_wheel
+from bundler.wheels.repair import repair
+from bundler.wheels.sources import Source
+
+if TYPE_CHECKING:
+    from bundler.target import Target
+
+
+def build_in_container(
+    sources: Sequence[Source],
+    target: Target,
+    session: Session,
+    options: ContainerOptions,
+) -> list[Path]:
+    """A wheel for each of ``sources``, from the cache if it was built before in the same image.
+
+    Compiled wheels are repaired (auditwheel) to the platform tag of ``target`` and read back.
+    With ``offline`` nothing is built and no engine needed. Raises BuildError if there is no engine
+    or no image, or a build fails or would be needed; VerificationError if a wheel would not load on
+    the target.
+    """
+
+    def places(image: str) -> dict[Source, Path]:
+        return {
+            source: session.cache.path("built", _key(source, target, image, options), "wheel")
+            for source in sources
+        }
+
+    if session.offline:
+        seen = last_image(options.image, target, session.cache)
+        return [_kept(source, place, seen) for source, place in places(seen.id).items()]
+    with engine() as client:
+        image = target_image(client, options.image, target, session)
+        kept = places(str(image.id))
+        missing = [source for source in sources if _built(kept[source]) is None]
+        if missing:
+            what = missing[0].label if len(missing) == 1 else f"{len(missing)} sources"
+            name = name_of(image)
+            with (
+                build_log(missing[0].name, f"Building {what} in {name}", session) as log,
+                sandbox(client, image, network=options.network) as box,
+            ):
+                _Build(box, target, options, log).all(missing, kept)
+    return [path for source in sources if (path := _built(kept[source])) is not None]
+
+
+def _key(source: Source, target: Target, image: str, options: ContainerOptions) -> str:
+    parts = [
+        source.digest,
+        source.created,
+        target.python_minor,
+        target.platform,
+        image,
+        options.system_packages,
+        options.before_build,
+        sorted(options.environment.items()),
+    ]
+    return digest_of(json.dumps(parts).encode())
+
+
+def _built(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*.whl"))), None)
+
+
+def _kept(source: Source, place: Path, image: SeenImage) -> Path:
+    wheel = _built(place)
+    if wheel is None:
+        raise BuildError(
+            f"{source.label} was not built in {image.name} yet.",
+            "With --offline only the cache is read, and no container is started.",
+            "Run once without --offline.",
+        )
+    return wheel
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    box: Sandbox
+    target: Target
+    options: ContainerOptions
+    log: Log
+
+    def all(self, sources: Sequence[Source], kept: Mapping[Source, Path]) -> None:
+        environment = prepare(self.box, self.options, self.log)
+        for number, source in enumerate(sources):
+            self.log.heading(f"Building {source.label}")
+            wheel = self._wheel(source, f"/bundle/{number}", environment)
+            with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+                path = self.box.get(wheel, Path(scratch))[0]
+                check_wheel(path, self.target)
+                with whole_file(kept[source] / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
+
+    def _wheel(self, source: Source, folder: str, environment: Mapping[str, str]) -> str:
+        """Build in ``folder`` of the container; the folder that then holds the wheel alone."""
+        python = self._python()
+        place = f"{folder}/{source.path.name}"
+        self.box.put(source.path, place)
+        command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--use-pep517"]
+        command += ["-w", f"{folder}/raw", place]
+        failure = f"{source.label} does not build for {self.target.describe()}."
+        if not self._bounded(source, command, environment, failure):
+            self._do(command, environment, failure)
+        name = self.box.read(["ls", f"{folder}/raw"]).strip()
+        if any(tag.platform == "any" for tag in parse_wheel_filename(name)[3]):
+            return f"{folder}/raw"
+        repair(self.box, f"{folder}/raw/{name}", f"{folder}/repaired", self.target, self.log)
+        return f"{folder}/repaired"
+
+    def _bounded(
+        self,
+        source: Source,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        failure: str,
+    ) -> bool:
+        """Run ``command`` with build tools from before the lock; False if the index has no times.
+
+        pip older than 26.0 does not know the bound.
+        """
+        if source.created is None:
+            return False
+        dateless = False
+
+        def line(text: str) -> None:
+            nonlocal dateless
+            dateless = dateless or "does not provide upload-time" in text
+            self.log.line(text)
+
+        bound = {"PIP_UPLOADED_PRIOR_TO": source.created, **environment}
+        if self.box.run(command, line, environment=bound) == 0:
+            return True
+        if dateless:
+            return False
+        raise self.log.failed(failure, self.log.reason)
+
+    def _python(self) -> str:
+        return python_in(self.box, self.target)
+
+    def _do(self, command: Sequence[str], environment: Mapping[str, str], failure: str) -> None:
+        run_step(self.box, self.log, command, environment, failure)

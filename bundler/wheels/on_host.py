@@ -1,0 +1,151 @@
+"""Sources -> wheels on this machine: what is pure Python, and what this machine may compile.
+
+``uv build`` runs the project's own build backend in an isolated environment (PEP 517). The first
+attempt has no compiler: projects with an optional extension then give a pure wheel, which runs
+anywhere; a wheel compiled here would need this machine's glibc over there.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from bundler.errors import BuildError, BundlerError
+from bundler.session import Session
+from bundler.support.files import digest_of, whole_file
+from bundler.support.index import index_settings
+from bundler.support.process import Finished
+from bundler.support.uv import run_uv
+from bundler.target import Target
+from bundler.wheels.sources import Source
+
+_BUILD_SECONDS = 1800.0
+_NO_COMPILER = {"CC": "false", "CXX": "false", "FC": "false", "CARGO": "false"}
+_EPOCH = "315532800"  # 1980-01-01, the first time that a zip can hold
+
+
+class TargetNeededError(BundlerError):
+    """A source must be compiled, and this machine is not like the target."""
+
+    exit_code = BuildError.exit_code
+
+
+def build_locally(source: Source, target: Target, session: Session) -> Path:
+    """A wheel of ``source`` that fits ``target``, from the cache if it was built before.
+
+    Raises TargetNeededError if it has to be compiled and this machine's Python, architecture or
+    glibc is not the target's; BuildError if the build fails.
+    """
+    compiles_here = _satisfies(target)
+    kept = session.cache.path(
+        "built",
+        digest_of(f"{source.digest} {source.created} {sys.version_info[:2]}".encode()),
+        "wheel",
+    )
+    if found := _fitting(kept, target):
+        return found
+    with (
+        session.progress.task(f"Building {source.label}"),
+        tempfile.TemporaryDirectory(prefix="bundle-") as scratch,
+    ):
+        pure = _build(source, Path(scratch, "pure"), offline=session.offline, compiler=False)
+        wheel = next(Path(scratch, "pure").glob("*.whl"), None)
+        if wheel is None and compiles_here:
+            log = _build(source, Path(scratch, "compiled"), offline=session.offline, compiler=True)
+            wheel = next(Path(scratch, "compiled").glob("*.whl"), None)
+            if wheel is None:
+                raise _failed(source, log)
+        if wheel is None:
+            raise _needs_target(source, target, pure)
+        if not _fits(wheel, target, compiles_here=compiles_here):
+            raise _needs_target(source, target, None)
+        with whole_file(kept / wheel.name) as temporary:
+            shutil.copyfile(wheel, temporary)
+        return kept / wheel.name
+
+
+def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finished:
+    settings = index_settings()
+    command: list[str | Path] = ["build", "--wheel"]
+    command += ["--python", sys.executable, "--out-dir", out, *settings.uv_arguments()]
+    if offline:
+        command.append("--offline")
+    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH}
+    if not compiler:
+        environment |= _NO_COMPILER
+    bound = ["--exclude-newer", source.created] if source.created else []
+    path = _copied(source.path, out.with_suffix(".source")) if source.path.is_dir() else source.path
+    finished = run_uv([*command, *bound, path], env=environment, timeout=_BUILD_SECONDS)
+    if finished.returncode != 0 and bound and "upload" in finished.stderr.lower():
+        # An index without upload times (PEP 700 is optional) cannot be asked for a past state.
+        finished = run_uv([*command, path], env=environment, timeout=_BUILD_SECONDS)
+    return finished
+
+
+def _copied(tree: Path, place: Path) -> Path:
+    """A copy to build in: build backends leave their own files beside the sources."""
+    leftovers = shutil.ignore_patterns(
+        "build", "dist", "*.egg-info", "__pycache__", ".venv", ".tox"
+    )
+    return shutil.copytree(tree, place, symlinks=True, ignore=leftovers)
+
+
+def _satisfies(target: Target) -> bool:
+    library, version = platform.libc_ver()
+    glibc = tuple(int(part) for part in version.split(".")[:2]) if library == "glibc" else (99, 0)
+    return (
+        sys.platform == "linux"
+        and platform.machine() == target.architecture
+        and f"{sys.version_info[0]}.{sys.version_info[1]}" == target.python_minor
+        and glibc <= target.glibc
+    )
+
+
+def _fitting(folder: Path, target: Target) -> Path | None:
+    return next(
+        (
+            wheel
+            for wheel in sorted(folder.glob("*.whl"))
+            if _fits(wheel, target, compiles_here=_satisfies(target))
+        ),
+        None,
+    )
+
+
+def _fits(wheel: Path, target: Target, *, compiles_here: bool) -> bool:
+    tags = parse_wheel_filename(wheel.name)[3]
+    if not tags & set(target.tags):
+        return False
+    return compiles_here or any(tag.platform == "any" for tag in tags)
+
+
+def _needs_target(source: Source, target: Target, log: Finished | None) -> TargetNeededError:
+    exists = ", ".join(source.published[:6]) or "none"
+    reason = "it holds compiled code" if log is None else f"it does not build without: {_last(log)}"
+    return TargetNeededError(
+        f"{source.label} has no wheel for {target.describe()}, and a compiler is needed: {reason}.",
+        f"Wheels that exist: {exists}. This machine: Python {sys.version_info[0]}."
+        f"{sys.version_info[1]}, {platform.machine()}, {' '.join(platform.libc_ver())}.",
+        "Build it in the target's image with --builder container, or take a release with a wheel.",
+    )
+
+
+def _failed(source: Source, log: Finished) -> BuildError:
+    return BuildError(
+        f"{source.label} does not build: {_last(log)}",
+        "Its build backend failed with a compiler at hand.",
+        "Try it alone with `pip wheel`, and install what it names as missing.",
+    )
+
+
+def _last(log: Finished) -> str:
+    """The line that says most: the last of what the build backend wrote, before uv's own."""
+    said = re.split(r"(?m)^error: Failed to build", log.stderr)[0]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
