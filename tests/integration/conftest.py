@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flink_support import BUNDLE, BundleCommand, Example, Recorder, commands_naming
-from plugins_support import flink, plugin_archives
 
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.local.cluster import LocalCluster
@@ -19,6 +17,8 @@ from bundler.flink.local.java import find_java
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.target import Target
+from tests.support.flink_support import BUNDLE, BundleCommand, Example, Recorder, commands_naming
+from tests.support.plugins_support import flink, plugin_archives
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "opencv"
 

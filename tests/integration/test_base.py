@@ -18,7 +18,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 
 import pytest
-from unpacked import contents, run_python, unpack
 
 from bundler.archive.glibc import elf_entries
 from bundler.base import BaseOptions, find_base
@@ -29,6 +28,7 @@ from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.support.progress import Progress
 from bundler.target import Target
+from tests.support.unpacked import contents, run_python, unpack
 
 MODULES = "bz2, ctypes, decimal, hashlib, lzma, readline, sqlite3, ssl, sys, zlib"
 MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

@@ -24,8 +24,6 @@ import pytest
 
 pytest.importorskip("rattler", reason="the conda extra is not installed")
 
-from flink_support import BundleCommand
-from unpacked import contents, run_python, unpack
 from uv import find_uv_bin
 
 from bundler.archive.read import manifest_of
@@ -41,6 +39,8 @@ from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.support.progress import Progress
 from bundler.target import Target
+from tests.support.flink_support import BundleCommand
+from tests.support.unpacked import contents, run_python, unpack
 
 EXAMPLE = Path(__file__).parents[2] / "examples/conda"
 PLACEHOLDER = "/opt/" + "placeholder_" * 18

@@ -5,9 +5,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from docker_engine import PLATFORM, containers, debian_image, need_engine
-from flink_support import JOBS, BundleCommand
-from unpacked import unpack
 
 from bundler.base import BaseOptions, find_base
 from bundler.errors import BuildError
@@ -17,6 +14,9 @@ from bundler.flink.submit import submit
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.target import Target
+from tests.support.docker_engine import PLATFORM, containers, debian_image, need_engine
+from tests.support.flink_support import JOBS, BundleCommand
+from tests.support.unpacked import unpack
 
 pytestmark = pytest.mark.docker
 

@@ -17,8 +17,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from compiled import c_source
-from docker_engine import PLATFORM, containers, debian_image, need_engine
 
 from bundler.containers.engine import engine
 from bundler.containers.in_image import resolve_for_interpreter
@@ -32,9 +30,9 @@ from bundler.support.cache import Cache
 from bundler.support.progress import Progress, Task
 from bundler.target import Target
 from bundler.wheels.in_container import build_in_container
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from serving import make_wheel, serve
+from tests.support.compiled import c_source
+from tests.support.docker_engine import PLATFORM, containers, debian_image, need_engine
+from tests.support.serving import make_wheel, serve
 
 pytestmark = pytest.mark.docker
 

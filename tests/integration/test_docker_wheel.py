@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from docker_engine import FREE_THREADED, debian_image, need_engine
 
 from bundler.containers.engine import engine
 from bundler.containers.options import ContainerOptions
@@ -24,6 +23,7 @@ from bundler.support.interpreters import find_host
 from bundler.target import Target
 from bundler.wheelhouse.factory import FactoryOptions, NewBase, build_wheels
 from bundler.wheelhouse.publish import Repository, publish
+from tests.support.docker_engine import FREE_THREADED, debian_image, need_engine
 
 pytestmark = pytest.mark.docker
 
@@ -207,7 +207,7 @@ def test_the_first_import_in_a_free_threaded_python(
         shutil.unpack_archive(wheel, site, "zip")
     with engine() as client, sandbox(client, client.images.get(image), network="none") as box:
         box.put(site, "/site")
-        box.put(Path(__file__).with_name("import_at_once.py"), "/import_at_once.py")
+        box.put(Path(__file__).parents[1] / "support/import_at_once.py", "/import_at_once.py")
         said = box.read(
             ["/opt/python/cp313-cp313t/bin/python", "/import_at_once.py", mode],
             {"PYTHONPATH": "/site"},

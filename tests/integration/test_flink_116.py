@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from opencv_rows import assert_right
 
 from bundler.flink.local.java import find_java, java_version
 from bundler.flink.local.run import run_local
 from bundler.session import Session
 from bundler.support.interpreters import find_host
 from bundler.target import Target
+from tests.support.opencv_rows import assert_right
 
 TARGET = Target.parse(flink="1.16.3", python="3.7")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from opencv_rows import assert_right
+
+from tests.support.opencv_rows import assert_right
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

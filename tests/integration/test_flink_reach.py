@@ -6,12 +6,12 @@ The two ways and what they cost are in docs/how-dependencies-reach-workers.md.
 from __future__ import annotations
 
 import pytest
-from opencv_rows import assert_right
 
 from bundler.flink.local.client import client_run
 from bundler.flink.rest import FlinkApi
 from bundler.flink.submit import follow_job, submit
 from bundler.session import Session
+from tests.support.opencv_rows import assert_right
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

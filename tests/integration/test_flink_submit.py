@@ -13,12 +13,12 @@ import time
 
 import httpx
 import pytest
-from flink_support import BUNDLE, JOBS, commands_naming, running
 
 from bundler.errors import JobError, UsageError
 from bundler.flink.rest import FlinkApi
 from bundler.flink.submit import cancel, follow_job, submit
 from bundler.session import Session
+from tests.support.flink_support import BUNDLE, JOBS, commands_naming, running
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

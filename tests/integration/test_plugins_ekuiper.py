@@ -6,7 +6,8 @@ import json
 import zipfile
 
 import pytest
-from plugins_support import PORTABLE, eventually, lines
+
+from tests.support.plugins_support import PORTABLE, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

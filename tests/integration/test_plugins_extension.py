@@ -8,8 +8,9 @@ import json
 import zipfile
 
 import pytest
-from flink_support import JOBS
-from plugins_support import ROOT, eventually, lines, numbers
+
+from tests.support.flink_support import JOBS
+from tests.support.plugins_support import ROOT, eventually, lines, numbers
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

@@ -13,7 +13,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from plugins_support import ENDED, eventually, lines
+
+from tests.support.plugins_support import ENDED, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from plugins_support import ROOT, Flink, eventually, lines, make_archives, numbers
+
+from tests.support.plugins_support import ROOT, Flink, eventually, lines, make_archives, numbers
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

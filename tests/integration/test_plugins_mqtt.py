@@ -12,7 +12,8 @@ import time
 import pytest
 import sinetstream
 from paho.mqtt import publish
-from plugins_support import ENDED, eventually, lines
+
+from tests.support.plugins_support import ENDED, eventually, lines
 
 pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.broker]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from plugins_support import ENDED, eventually, lines, numbers
+
+from tests.support.plugins_support import ENDED, eventually, lines, numbers
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 

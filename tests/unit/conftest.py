@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from serving import Index, serve
+from tests.support.serving import Index, serve
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from making_wheels import wheel
 
 from bundler.archive.entry import Entry, OnDisk, text_entry
 from bundler.archive.merge import merge
 from bundler.archive.wheel import target_layout, wheel_entries
 from bundler.errors import BuildError
+from tests.support.making_wheels import wheel
 
 
 def test_the_same_file_of_two_owners_is_one(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from making_wheels import hash_of, patched, wheel
 
 from bundler.archive.merge import merge
 from bundler.archive.wheel import Layout, check_wheel, prefix_layout, target_layout, wheel_entries
 from bundler.archive.writer import write_archive
 from bundler.errors import BuildError
 from bundler.verify.zips import unpack
+from tests.support.making_wheels import hash_of, patched, wheel
 
 VENV = prefix_layout("venv", "lib/python3.11/site-packages", "bin/python3.11", "3.11")
 SITE = "venv/lib/python3.11/site-packages"

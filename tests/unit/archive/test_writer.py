@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from making_wheels import wheel
 
 from bundler.archive.entry import Entry, Inline, Member, OnDisk, text_entry
 from bundler.archive.read import read_manifest, tree_entries, zip_entries
@@ -24,6 +23,7 @@ from bundler.archive.wheel import target_layout, wheel_entries
 from bundler.archive.writer import MANIFEST_NAME, write_archive
 from bundler.errors import BuildError, UsageError
 from bundler.verify.zips import check_archive, unpack
+from tests.support.making_wheels import wheel
 
 LINK = stat.S_IFLNK | 0o777
 

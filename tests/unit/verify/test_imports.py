@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from making_wheels import wheel
 
 from bundler.archive.entry import Inline, text_entry
 from bundler.archive.merge import merge
@@ -12,6 +11,7 @@ from bundler.archive.wheel import prefix_layout, target_layout, wheel_entries
 from bundler.archive.writer import write_archive
 from bundler.errors import UsageError, VerificationError
 from bundler.verify.imports import check_archives, check_imports, top_level_modules
+from tests.support.making_wheels import wheel
 
 PYTHON = Path(sys.executable)
 

@@ -12,7 +12,7 @@ import pytest
 from bundler.project.tables import Tables
 from bundler.slim.rules import RULES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-from flink_support import BundleCommand
 
 from bundler.flink.local.cluster import LocalCluster
+from tests.support.flink_support import BundleCommand
 
 ROOT = Path(__file__).parents[2]
 WORKLOAD = Path(__file__).with_name("plugins_workload.py")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
-from making_wheels import shared_library
 
 from bundler.base.libraries import patchelf
 from bundler.elf.strip import strip
+from tests.support.making_wheels import shared_library
 
 SOURCE = """
 static int twice(int x) { return 2 * x; }

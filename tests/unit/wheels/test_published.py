@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from serving import Index, make_wheel, serve
 
 from bundler.errors import FetchError
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.wheels.published import fetch_release
+from tests.support.serving import Index, make_wheel, serve
 
 
 def test_a_release_moves_with_the_index(

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from serving import Index, make_sdist, make_wheel
 from typer.testing import CliRunner
 
 from bundler.archive.writer import write_archive
 from bundler.cli.app import app
+from tests.support.serving import Index, make_sdist, make_wheel
 
 BUNDLE = Path(sys.executable).parent / "bundle"
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"

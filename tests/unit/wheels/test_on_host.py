@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from serving import make_sdist
 
 from bundler.errors import BuildError, UsageError
 from bundler.session import Session
@@ -15,6 +14,7 @@ from bundler.support.cache import Cache
 from bundler.target import Target
 from bundler.wheels.on_host import TargetNeededError, build_locally
 from bundler.wheels.sources import Source, tree_digest
+from tests.support.serving import make_sdist
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OLD = Target("2.2.1", MINOR, f"manylinux2014_{platform.machine()}")

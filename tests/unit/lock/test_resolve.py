@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving import Index, make_sdist, make_wheel
 
 from bundler.errors import ResolutionError
 from bundler.lock.policy import LockPolicy, resolve_lock
@@ -21,6 +20,7 @@ from bundler.support.cache import Cache
 from bundler.support.progress import SILENT, Progress
 from bundler.target import Target
 from bundler.wheels.obtain import obtain_wheels
+from tests.support.serving import Index, make_sdist, make_wheel
 
 TARGET = Target.parse(flink="2.2.1", python="3.11")
 FITS = "cp311-cp311-manylinux2014_x86_64"

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from making_wheels import hash_of, shared_library, wheel
 
 from bundler.archive.content import whole
 from bundler.archive.entry import Entry
@@ -19,6 +18,7 @@ from bundler.elf.strip import strip
 from bundler.errors import UsageError
 from bundler.slim.rules import DEFAULT_RULES, RULES, STRONG_RULES, slim
 from bundler.support.cache import Cache
+from tests.support.making_wheels import hash_of, shared_library, wheel
 
 VENV = prefix_layout("venv", "lib/python3.11/site-packages", "bin/python3.11", "3.11")
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving import Index, make_wheel
 
 from bundler.errors import BuildError, FetchError, UsageError
 from bundler.lock.fetch import fetch
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.support.download import Download
+from tests.support.serving import Index, make_wheel
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
