@@ -255,7 +255,7 @@ def test_an_interrupted_build_leaves_nothing_though_its_download_stalls(
             time.sleep(0.05)
         time.sleep(0.3)
         process.send_signal(sign)
-        _, said = process.communicate(timeout=10)
+        _, said = process.communicate(timeout=60)
     finally:
         release.set()
         process.kill()

@@ -200,7 +200,7 @@ def test_a_plugin_that_ignores_close_is_left_behind_in_time():
     runner = runner_of(Deaf(lambda ctx: None), close_timeout=0.2)
     start = time.monotonic()
     assert not runner.stop()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 30  # the plugin would take 60
 
 
 def test_a_blocked_emit_is_woken_by_close():
