@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Where it is set, every start of the command would compile all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install check test unit demo bench clean
+.PHONY: install check test unit demo docs bench clean
 
 install: $(STAMP)
 
@@ -19,6 +19,7 @@ $(STAMP): pyproject.toml
 check: install
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/codespell
 	$(BIN)/mypy
 	PYTHONPATH=jobs $(BIN)/lint-imports --no-cache
 
@@ -32,11 +33,14 @@ demo: install
 	$(BIN)/bundle build --project examples/opencv
 	$(BIN)/bundle run --project examples/opencv
 
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
+
 bench: install
 	$(BIN)/python -m tests.benchmarks
 
-docs/commands.md: install $(wildcard bundler/cli/*.py)
+docs/reference/commands.md: install $(wildcard bundler/cli/*.py)
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
 
 clean:
-	rm -rf $(VENV) dist .bench
+	rm -rf $(VENV) dist site .bench

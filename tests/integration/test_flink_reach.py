@@ -1,6 +1,6 @@
 """How deps.zip, with a compiled package in it, reaches main() and the workers.
 
-The two ways and what they cost are in docs/how-dependencies-reach-workers.md.
+The two ways and what they cost are in docs/explanation/how-dependencies-reach-workers.md.
 """
 
 from __future__ import annotations

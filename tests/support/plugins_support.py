@@ -26,7 +26,7 @@ PIPELINE = "data.zip/job/pipeline.json"
 PORTABLE = ROOT / "examples" / "plugins" / "pysam"
 
 # What the plugins need, without avro-python3: SINETStream asks for it, but it owns the folder of
-# the avro that PyFlink 2 needs. See docs/plugins.md.
+# the avro that PyFlink 2 needs. See docs/reference/plugins.md.
 REQUIREMENTS = f"""\
 {ROOT / "jobs"}
 ekuiper

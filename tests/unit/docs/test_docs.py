@@ -21,11 +21,13 @@ def test_the_commands_are_those_of_the_command_line(tmp_path: Path) -> None:
     typer = Path(sys.executable).parent / "typer"
     words = ["bundler.cli.app", "utils", "docs", "--name", "bundle", "--title", "The commands"]
     subprocess.run([typer, *words, "--output", made], cwd=ROOT, check=True, capture_output=True)
-    assert made.read_text() == (DOCS / "commands.md").read_text(), "run `make docs/commands.md`"
+    assert made.read_text() == (DOCS / "reference" / "commands.md").read_text(), (
+        "run `make docs/reference/commands.md`"
+    )
 
 
 def test_every_key_of_bundle_toml_is_described() -> None:
-    text = (DOCS / "bundle-toml.md").read_text()
+    text = (DOCS / "reference" / "bundle-toml.md").read_text()
     for table, field in Tables.model_fields.items():
         assert f"[{table}" in text
         model = field.annotation
@@ -39,7 +41,7 @@ def test_every_key_of_bundle_toml_is_described() -> None:
 
 
 def test_every_slimming_rule_is_described() -> None:
-    text = (DOCS / "bundle-toml.md").read_text()
+    text = (DOCS / "reference" / "bundle-toml.md").read_text()
     for rule in RULES.values():
         assert f"| `{rule.name}` | {'yes' if rule.default else 'no'} |" in text
 
