@@ -25,7 +25,14 @@ from bundler.archive.entry import Entry, Inline, OnDisk
 from bundler.archive.links import leaves
 from bundler.base.environment import CondaEnvironment, read_environment
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
-from bundler.base.solver import CondaProblem, install, is_cached, read_lock, solve, write_lock
+from bundler.base.solver import (
+    CondaProblem,
+    install,
+    missing_from_cache,
+    read_lock,
+    solve,
+    write_lock,
+)
 from bundler.base.store import NewBase, keep, key_of
 from bundler.elf.info import read_elf_file
 from bundler.errors import BuildError, ResolutionError, UsageError
@@ -51,7 +58,7 @@ _LEFT_OUT = re.compile(
 )
 
 
-def conda_base(
+def make_conda_base(
     target: Target,
     session: Session,
     *,
@@ -70,7 +77,7 @@ def conda_base(
     not run.
 
     Raises UsageError for a bad file, ResolutionError if there is no solution or the lock is
-    stale, FetchError if a channel or package cannot be had, BuildError if packing fails.
+    stale, FetchError if a channel or package could not be fetched, BuildError if packing fails.
     """
     wanted = read_environment(environment) if environment else CondaEnvironment()
     python = f"=={target.python}" if target.python.count(".") == 2 else f"{target.python}.*"
@@ -93,25 +100,25 @@ def conda_base(
     )
 
     def make(staging: Path) -> NewBase:
-        if session.offline and (missing := is_cached(solution, packages)):
+        if session.offline and (missing := missing_from_cache(solution, packages)):
             raise BuildError(
-                f"The conda package {missing} is not in the session.cache.",
-                "Expected every package there, since nothing may be downloaded (--offline).",
+                f"The conda package {missing} is not in the cache.",
+                "With --offline only the cache is read.",
                 "Run once without --offline.",
             )
         prefix = staging / "prefix"
         install(problem, solution, prefix, packages, session.progress)
-        return _packed(prefix, staging, target, session.progress)
+        return _pack(prefix, staging, target, session.progress)
 
     identity = key_of("conda", [str(record.url) for record in solution], _hashes(solution))
     base = keep(session, identity, "conda", reason, make)
     return replace(base, requirements=wanted.requirements)
 
 
-def prefix_base(prefix: Path, target: Target, session: Session) -> Base:
+def pack_conda_prefix(prefix: Path, target: Target, session: Session) -> Base:
     """Pack an environment that conda, mamba or micromamba made, pip-installed packages included.
 
-    Raises UsageError if ``prefix`` is no such environment or holds another Python or
+    Raises UsageError if ``prefix`` is not such an environment or holds another Python or
     architecture than the target's, BuildError if conda-pack refuses it.
     """
     meta = prefix / "conda-meta"
@@ -125,16 +132,17 @@ def prefix_base(prefix: Path, target: Target, session: Session) -> Base:
     if not executable.is_file():
         found = sorted(path.name for path in (prefix / "bin").glob("python[23].*[0-9]"))
         raise UsageError(
-            f"{prefix} has no Python {target.python_minor}, but {', '.join(found) or 'none'}.",
+            f"{prefix} does not have Python {target.python_minor}; it has "
+            f"{', '.join(found) or 'none'}.",
             f"The target is Python {target.python}.",
-            "Change --python, or make the environment with that Python.",
+            "Change --python, or create the environment with that Python.",
         )
     info = read_elf_file(executable.resolve())
     if info is None or info.machine != target.architecture:
         raise UsageError(
-            f"{executable} is for {info.machine if info else 'no known architecture'}.",
+            f"{executable} is for {info.machine if info else 'an unknown architecture'}.",
             f"The target is {target.architecture}.",
-            "Give an environment for that architecture, or use --base conda with its "
+            "Choose an environment for that architecture, or use --base conda with an "
             "environment.yml.",
         )
     stats = [
@@ -145,7 +153,7 @@ def prefix_base(prefix: Path, target: Target, session: Session) -> Base:
     identity = key_of("conda-prefix", str(prefix.resolve()), target.python_minor, stats)
 
     def make(staging: Path) -> NewBase:
-        return _packed(prefix.resolve(), staging, target, session.progress)
+        return _pack(prefix.resolve(), staging, target, session.progress)
 
     return keep(session, identity, "conda", f"the conda environment {prefix}", make)
 
@@ -173,7 +181,7 @@ def _locked(
     except ResolutionError as error:
         if policy == "keep":
             raise
-        progress.note(f"{error.found} Solving without it.")
+        progress.note(f"{error.found} Solving again.")
         return None
 
 
@@ -185,7 +193,7 @@ def _site_packages(target: Target) -> str:
     return f"lib/python{target.python_minor}/site-packages"
 
 
-def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> NewBase:
+def _pack(prefix: Path, staging: Path, target: Target, progress: Progress) -> NewBase:
     from conda_pack import CondaEnv, CondaPackException
 
     archive, unpacked = staging / "packed.tar", staging / "packed"
@@ -199,7 +207,7 @@ def _packed(prefix: Path, staging: Path, target: Target, progress: Progress) -> 
         words = " ".join(str(error).split())
         raise BuildError(
             f"conda-pack refused {prefix}: {words[:400]}",
-            "Expected every file of every package there, and no editable installs.",
+            "Expected every file of every package to be there, and no editable installs.",
             "Reinstall the packages it names, the editable ones without -e.",
         ) from error
     with tarfile.open(archive) as tar:

@@ -49,7 +49,7 @@ def read_environment(path: Path) -> CondaEnvironment:
         raise UsageError(
             f"{path} does not exist.",
             "Expected a conda environment file.",
-            "Correct the path, or leave it out for an environment of just Python.",
+            "Check the path, or leave it out for an environment with Python alone.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Expected a UTF-8 file.") from error
@@ -58,7 +58,7 @@ def read_environment(path: Path) -> CondaEnvironment:
         raise UsageError(
             f"{path}, line {line}: {error.problem or error.context}.",
             "Expected YAML with the keys channels and dependencies.",
-            "Correct that line.",
+            "Change that line.",
         ) from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}.", "Expected a UTF-8 text file.") from error
@@ -72,7 +72,7 @@ def read_environment(path: Path) -> CondaEnvironment:
             f"{path}: {key or 'the file'}: {first['msg']}.",
             "Expected the keys name, channels and dependencies, a dependency being a text such as "
             "numpy>=1.26 or a pip: list.",
-            "Correct that key.",
+            "Change that key.",
         ) from error
     specs = [item for item in file.dependencies if isinstance(item, str)]
     pip = [item.pip for item in file.dependencies if isinstance(item, _Pip)]

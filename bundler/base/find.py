@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.base.host import host_base, no_host
+from bundler.base.host import make_host_base, no_host
 from bundler.base.model import Base, BaseOptions
-from bundler.base.standalone import cached_standalone, recent_failure, standalone_base
+from bundler.base.standalone import cached_standalone, obtain_standalone_base, recent_failure
 from bundler.errors import BuildError, UsageError, VerificationError
 from bundler.session import Session
 from bundler.support.interpreters import find_host
@@ -26,7 +26,7 @@ def find_base(
     strict: bool = False,
     options: BaseOptions | None = None,
 ) -> Base:
-    """The relocatable Python for ``target`` of the given kind (`KINDS`).
+    """The relocatable Python for ``target`` of the given kind (`KINDS`), made if need be.
 
     ``auto`` takes a standalone Python that is already in the cache, else one of this machine
     whose glibc fits the platform tag, else downloads a standalone one, else takes one of this
@@ -56,7 +56,7 @@ def too_new(base: Base, target: Target) -> VerificationError:
         f"Python {base.python_version} ({base.kind}) needs {base.glibc_need}.",
         f"{target.platform} promises {'.'.join(map(str, target.glibc))}: an older machine refuses "
         "to load that file.",
-        f"Take --base standalone, or --platform manylinux_{major}_{minor}_{target.architecture} "
+        f"Use --base standalone, or --platform manylinux_{major}_{minor}_{target.architecture} "
         "if the service's machines have that.",
     )
 
@@ -65,19 +65,19 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
     if kind == "auto":
         return _automatic(target, session, options)
     if kind == "standalone":
-        return standalone_base(target, session)
+        return obtain_standalone_base(target, session)
     if kind == "host":
         found = find_host(target)
         if found is None:
             raise no_host(target)
-        return host_base(found, target, session)
+        return make_host_base(found, target, session)
     if kind == "manylinux":
-        from bundler.base.manylinux import manylinux_base
+        from bundler.base.manylinux import make_manylinux_base
 
-        return manylinux_base(target, session, options.image)
+        return make_manylinux_base(target, session, options.image)
     if kind == "conda":
         try:
-            from bundler.base.conda import conda_base, prefix_base
+            from bundler.base.conda import make_conda_base, pack_conda_prefix
         except ImportError as error:
             raise UsageError(
                 f"--base conda needs the Python package {error.name}, which is not installed.",
@@ -85,8 +85,8 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
                 "Run: pip install 'flink-bundler[conda]'",
             ) from error
         if options.from_prefix is not None:
-            return prefix_base(options.from_prefix, target, session)
-        return conda_base(
+            return pack_conda_prefix(options.from_prefix, target, session)
+        return make_conda_base(
             target,
             session,
             environment=options.environment,
@@ -95,7 +95,7 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
             policy=options.lock_policy,
         )
     raise UsageError(
-        f"'{kind}' is not a kind of base.",
+        f"Unknown base '{kind}'.",
         f"Known: {', '.join(KINDS)}.",
         "Choose one of these with --base or venv.base.",
     )
@@ -105,7 +105,7 @@ def _automatic(target: Target, session: Session, options: BaseOptions) -> Base:
     if (cached := cached_standalone(target, session.cache)) is not None:
         return cached
     found = find_host(target)
-    host = host_base(found, target, session) if found else None
+    host = make_host_base(found, target, session) if found else None
     if host is not None and host.fits(target):
         return _because(host, f"its glibc fits {target.platform}")
     cause = (
@@ -113,13 +113,13 @@ def _automatic(target: Target, session: Session, options: BaseOptions) -> Base:
     )
     if cause is None:
         try:
-            return standalone_base(target, session)
+            return obtain_standalone_base(target, session)
         except BuildError as error:
             cause = error.expected
     if host is None:
         raise BuildError(
-            f"No Python {target.python} for {target.architecture}: none is on this machine, and "
-            "the standalone one could not be installed.",
+            f"No Python {target.python} for {target.architecture} is on this machine, and the "
+            "standalone one could not be installed.",
             cause,
             "Set UV_PYTHON_INSTALL_MIRROR to a mirror you can reach, install that Python, or use "
             "--base conda.",

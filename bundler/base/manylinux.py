@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.base.model import Base
-from bundler.base.prefix import relocatable
+from bundler.base.prefix import make_relocatable
 from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError
 from bundler.session import Session
@@ -71,7 +71,7 @@ with open(os.path.join(sys.argv[1], "facts.json"), "w") as file:
 """
 
 
-def manylinux_base(target: Target, session: Session, image: str | None = None) -> Base:
+def make_manylinux_base(target: Target, session: Session, image: str | None = None) -> Base:
     """The base made of ``/opt/python/cpXY-...`` in ``image``, from the cache if it was made before.
 
     ``image`` is an image or the name of a build image; None takes the one of the target's platform.
@@ -79,7 +79,7 @@ def manylinux_base(target: Target, session: Session, image: str | None = None) -
     no such Python in it.
     """
     # Imported here, so that the other bases need no container packages.
-    from bundler.containers.choose import last_image, target_image
+    from bundler.containers.choose import last_image, obtain_image
     from bundler.containers.engine import engine
     from bundler.containers.sandbox import name_of, sandbox
     from bundler.containers.steps import python_in
@@ -91,13 +91,13 @@ def manylinux_base(target: Target, session: Session, image: str | None = None) -
         )
         if base is None:
             raise BuildError(
-                f"Python {target.python} was not taken out of {seen.name} yet.",
+                f"Python {target.python} of {seen.name} is not in the cache.",
                 "With --offline only the cache is read, and no container is started.",
                 "Run once without --offline.",
             )
         return base
     with engine() as client:
-        found = target_image(client, image, target, session)
+        found = obtain_image(client, image, target, session)
         name = name_of(found)
 
         def make(staging: Path) -> NewBase:
@@ -105,19 +105,19 @@ def manylinux_base(target: Target, session: Session, image: str | None = None) -
                 session.progress.task(f"Taking Python {target.python_minor} out of {name}"),
                 sandbox(client, found, network="none") as box,
             ):
-                python = _unpacked(box, python_in(box, target), staging / "root")
+                python = _unpack(box, python_in(box, target), staging / "root")
             if python.version != target.python and python.minor != target.python:
                 raise BuildError(
                     f"{name} has Python {python.version}.",
                     f"The target is Python {target.python}.",
-                    f"Give --python {python.minor} or {python.version}, or another --image.",
+                    f"Use --python {python.minor} or {python.version}, or another --image.",
                 )
             with session.progress.task(f"Making Python {python.version} relocatable"):
                 owner = f"Python {python.version} (manylinux)"
-                prefix = relocatable(python, target.architecture, staging / "changed", owner)
+                prefix = make_relocatable(python, target.architecture, staging / "changed", owner)
             for left_out, library in sorted(prefix.left_out.items()):
                 session.progress.note(
-                    f"{left_out} left out: it needs {library}, which the image lacks."
+                    f"Left out {left_out}: it needs {library}, which the image lacks."
                 )
             return NewBase(python.version, prefix.entries, prefix.site_packages, prefix.executable)
 
@@ -129,7 +129,7 @@ def _identity(image: str, target: Target) -> str:
     return key_of("manylinux", image, target.python)
 
 
-def _unpacked(box: Sandbox, executable: str, root: Path) -> Interpreter:
+def _unpack(box: Sandbox, executable: str, root: Path) -> Interpreter:
     box.write(_PACK, _SCRIPT.encode())
     box.read([executable, "-I", _PACK, _PACKED])
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
@@ -143,8 +143,8 @@ def _unpacked(box: Sandbox, executable: str, root: Path) -> Interpreter:
                 tar.extractall(root)
         except tarfile.TarError as error:
             raise BuildError(
-                f"The Python of {box.image} cannot be unpacked: {error}",
-                remedy="Take another image with --image.",
+                f"The Python of {box.image} could not be unpacked: {error}",
+                remedy="Choose another image with --image.",
             ) from error
 
     def inside(path: str) -> Path:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bundler.target import Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Base:
     """A relocatable Python prefix as archive entries, with names relative to the prefix.
 
@@ -46,7 +46,7 @@ class Base:
         return self.glibc <= target.glibc
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BaseOptions:
     """Choices that only some kinds of base take.
 

@@ -49,7 +49,7 @@ class Prefix:
     left_out: dict[str, str]
 
 
-def relocatable(python: Interpreter, architecture: str, staging: Path, owner: str) -> Prefix:
+def make_relocatable(python: Interpreter, architecture: str, staging: Path, owner: str) -> Prefix:
     """Collect ``python`` without what no job needs, able to run from any folder.
 
     Shared libraries it takes from this machine come along, except those that every target has.
@@ -73,7 +73,7 @@ def relocatable(python: Interpreter, architecture: str, staging: Path, owner: st
             f"{python.executable} needs {grafted.unusable[executable]}, which is not on this "
             f"machine for {architecture}.",
             "Expected an interpreter that runs here.",
-            "Repair it, or take another with --base standalone.",
+            "Repair it, or use another with --base standalone.",
         )
     entries = [_entry(name, path, python, owner) for name, path in grafted.files.items()]
     for alias in ("bin/python", "bin/python3"):

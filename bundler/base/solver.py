@@ -92,14 +92,14 @@ def solve(problem: CondaProblem, folder: Path, session: Session) -> list[rattler
     except (GatewayError, FetchRepoDataError) as error:
         if session.offline:
             raise FetchError(
-                f"The package lists of {names} are not in the session.cache.",
-                "Expected them there, or a lock, since nothing may be downloaded (--offline).",
+                f"The package lists of {names} are not in the cache.",
+                "With --offline only the cache and locks are read.",
                 "Run once without --offline.",
             ) from error
         raise FetchError(
-            f"A conda channel cannot be read: {_one_line(error)}",
+            f"A conda channel could not be read: {_one_line(error)}",
             f"Expected {problem.subdir}/repodata.json in each of: {names}.",
-            "Correct the channel, or set CONDA_CHANNEL_ALIAS to a mirror you can reach.",
+            "Check the channel names, or set CONDA_CHANNEL_ALIAS to a mirror you can reach.",
         ) from error
     return sorted(records, key=lambda record: str(record.name.normalized))
 
@@ -129,14 +129,14 @@ def read_lock(path: Path, problem: CondaProblem) -> list[rattler.RepoDataRecord]
         raise UsageError(
             f"{path} is not a lock of conda packages: {_one_line(error)}",
             "Expected the file that an earlier run wrote.",
-            "Run `bundle lock` to solve anew.",
+            "Run `bundle lock` to solve again.",
         ) from error
     records = _locked_records(environment, problem)
     if why := _stale(environment, records, problem):
         raise ResolutionError(
             f"{path} is stale: {why}.",
-            f"Expected a solution for {problem.target.describe()} of the present requirements.",
-            "Run `bundle lock` to solve anew.",
+            f"Expected a solution of the current requirements for {problem.target.describe()}.",
+            "Run `bundle lock` to solve again.",
         )
     return sorted(records, key=lambda record: str(record.name.normalized))
 
@@ -174,8 +174,8 @@ def install(
             ) from error
 
 
-def is_cached(records: Sequence[rattler.RepoDataRecord], folder: Path) -> str | None:
-    """None if ``folder`` holds every package, else the file name of one that is missing."""
+def missing_from_cache(records: Sequence[rattler.RepoDataRecord], folder: Path) -> str | None:
+    """The file name of a package that ``folder`` lacks; None if it holds all of them."""
     index = _await(_index(folder))
     for record in records:
         if not index.contains_record(record):
@@ -202,9 +202,9 @@ def _channels(problem: CondaProblem) -> list[rattler.Channel]:
     for name in problem.channels:
         if name == "defaults":
             raise UsageError(
-                "'defaults' is not one channel but a list in conda's own configuration.",
+                "'defaults' is not a channel: it stands for a list in conda's own configuration.",
                 "Expected names or URLs of channels.",
-                "Name the channels themselves, such as conda-forge.",
+                "Replace it with the channels you mean, such as conda-forge.",
             )
         try:
             channels.append(rattler.Channel(name, config))
@@ -212,7 +212,7 @@ def _channels(problem: CondaProblem) -> list[rattler.Channel]:
             raise UsageError(
                 f"'{name}' is not a conda channel: {_one_line(error)}",
                 "Expected a name, a URL or a path.",
-                "Correct it in the environment file or the channels option.",
+                "Change it in the environment file, or in --channel or venv.channels.",
             ) from error
     return channels
 
@@ -226,7 +226,7 @@ def _specs(problem: CondaProblem) -> list[rattler.MatchSpec]:
             raise UsageError(
                 f"'{text}' is not a conda match specification: {_one_line(error)}",
                 "Expected a name and a version, such as numpy>=1.26 or python=3.11.",
-                "Correct it under dependencies in the environment file.",
+                "Change it under dependencies in the environment file.",
             ) from error
     return specs
 
@@ -271,7 +271,7 @@ def _stale(
     wanted: set[str] = set()
     for spec in _specs(problem):
         if not any(spec.matches(record) for record in records):
-            return f"no package in it is {spec}"
+            return f"none of its packages matches {spec}"
         wanted.update(str(r.name.normalized) for r in records if spec.matches(r))
     by_name = {str(record.name.normalized): record for record in records}
     glibc = rattler.Version(".".join(map(str, problem.target.glibc)))
@@ -286,7 +286,7 @@ def _stale(
                 wanted.add(name)
                 open_ends.append(name)
     if extra := sorted(set(by_name) - wanted):
-        return f"nothing asks for {extra[0]} any more"
+        return f"{extra[0]} is no longer required"
     return ""
 
 

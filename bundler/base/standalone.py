@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.base.installed import base_of_installed
+from bundler.base.installed import make_installed_base
 from bundler.base.model import Base
 from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError
@@ -30,7 +30,7 @@ def cached_standalone(target: Target, cache: Cache) -> Base | None:
     return load(cache, _identity(target), "standalone", "standalone Python, from the cache")
 
 
-def standalone_base(target: Target, session: Session) -> Base:
+def obtain_standalone_base(target: Target, session: Session) -> Base:
     """The standalone base for ``target``, downloaded by ``uv python install`` if need be.
 
     uv takes its mirror (UV_PYTHON_INSTALL_MIRROR), its list of downloads
@@ -42,7 +42,9 @@ def standalone_base(target: Target, session: Session) -> Base:
 
     def make(staging: Path) -> NewBase:
         if session.offline:
-            raise _failed(target, "Nothing may be downloaded (--offline) and it is not cached.")
+            raise _failed(
+                target, "It is not in the cache, and with --offline nothing is downloaded."
+            )
         folder = staging / "installed"
         with session.progress.task(f"Downloading {request}"):
             finished = run_uv(
@@ -55,7 +57,7 @@ def standalone_base(target: Target, session: Session) -> Base:
             _remember(target, session.cache, error.expected)
             raise error
         python = _installed(folder, target)
-        made = base_of_installed(
+        made = make_installed_base(
             python, "standalone", target, staging / "changed", session.progress
         )
         return replace(made, sources=())
@@ -97,7 +99,7 @@ def _failed(target: Target, cause: str) -> BuildError:
     return BuildError(
         f"Standalone Python {target.python} for {target.architecture} could not be installed.",
         cause,
-        "Set UV_PYTHON_INSTALL_MIRROR to a mirror you can reach, or take a Python of this "
+        "Set UV_PYTHON_INSTALL_MIRROR to a mirror you can reach, or use a Python of this "
         "machine with --base host.",
     )
 
@@ -118,4 +120,4 @@ def _installed(folder: Path, target: Target) -> Interpreter:
             minor = target.python_minor
             executable = (path / "bin" / f"python{minor}").resolve()
             return Interpreter(path, executable, path / "lib" / f"python{minor}", match[1])
-    raise _failed(target, "uv reported success and installed nothing.")
+    raise _failed(target, "uv reported success but installed nothing.")

@@ -46,10 +46,14 @@ def build(
 
     Example: bundle image build debian --python 3.8 --python 3.13
     """
-    from bundler.containers.recipes import ImageOptions, build_image
+    from bundler.containers.image_build import ImageOptions, build_image
 
     options = ImageOptions(
-        base, tuple(python or ()), pairs(build_arg, "--build-arg"), network, rebuild
+        base=base,
+        pythons=tuple(python or ()),
+        arguments=pairs(build_arg, "--build-arg"),
+        network=network,
+        rebuild=rebuild,
     )
     state = build_image(name, report.session(), options)
     report.result(

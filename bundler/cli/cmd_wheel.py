@@ -80,24 +80,24 @@ def build(
     """
     from bundler.containers.options import ContainerOptions
     from bundler.target import DEFAULT_PLATFORM
-    from bundler.wheelhouse.factory import CCACHE_VOLUME, FactoryOptions, build_wheels
+    from bundler.wheelhouse.factory import CCACHE_VOLUME, WheelBuildOptions, build_wheels
     from bundler.wheelhouse.split import parse_size
 
     container = ContainerOptions(
-        image,
-        network,
-        tuple(system_package or ()),
-        tuple(before_build or ()),
-        pairs(env, "--env"),
+        image=image,
+        network=network,
+        system_packages=tuple(system_package or ()),
+        before_build=tuple(before_build or ()),
+        environment=pairs(env, "--env"),
     )
-    options = FactoryOptions(
-        container,
-        tuple(python or ()),
-        platform or DEFAULT_PLATFORM,
-        test,
-        tuple(test_requires or ()),
-        parse_size(max_size) if max_size else None,
-        None if no_ccache else CCACHE_VOLUME,
+    options = WheelBuildOptions(
+        container=container,
+        pythons=tuple(python or ()),
+        platform=platform or DEFAULT_PLATFORM,
+        test=test,
+        test_requires=tuple(test_requires or ()),
+        max_size=parse_size(max_size) if max_size else None,
+        ccache=None if no_ccache else CCACHE_VOLUME,
     )
     made = build_wheels(source, output, report.session(), options)
     rows = []

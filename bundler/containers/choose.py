@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.containers.engine import architecture_of
-from bundler.containers.images import engine_words, recipes, reference_of
-from bundler.containers.recipes import (
-    build_image,
-)
+from bundler.containers.engine import architecture_of, engine_words
+from bundler.containers.image_build import build_image
+from bundler.containers.recipes import recipes, reference_of
 from bundler.errors import BuildError
 from bundler.session import Session
 from bundler.support.cache import Cache
@@ -33,13 +31,13 @@ class SeenImage:
     name: str
 
 
-def target_image(
+def obtain_image(
     client: DockerClient, given: str | None, target: Target, session: Session
 ) -> Image:
     """The image to build wheels for ``target`` in: ``given``, or the one of its platform tag.
 
     A recipe's name stands for its image. An image that is not there is pulled, and one of a recipe
-    built. Raises BuildError if it cannot be had or is for another architecture.
+    built. Raises BuildError if it can be neither, or is for another architecture.
     """
     from docker.errors import ImageNotFound
 
@@ -48,7 +46,7 @@ def target_image(
         image = client.images.get(reference)
     except ImageNotFound:
         if name in recipes():
-            session.progress.note(f"The image {reference} is not there yet and is built.")
+            session.progress.note(f"Building the image {reference}, which does not exist yet.")
             build_image(name, session)
             image = client.images.get(reference)
         else:
@@ -57,8 +55,8 @@ def target_image(
     if found != target.architecture:
         raise BuildError(
             f"The image {name} is for {found}.",
-            f"{target.platform} needs one for {target.architecture}.",
-            "Name one with --image, or choose another --platform.",
+            f"Expected one for {target.architecture}, as {target.platform} says.",
+            "Name another with --image, or choose another --platform.",
         )
     seen = SeenImage(str(image.id), next(iter(image.tags), str(image.id)))
     if _seen(session.cache, reference) != seen:
@@ -68,7 +66,7 @@ def target_image(
 
 
 def last_image(given: str | None, target: Target, cache: Cache) -> SeenImage:
-    """What `target_image` found when it was last asked the same; no engine is needed.
+    """What `obtain_image` found when it was last asked the same; no engine is needed.
 
     Raises BuildError if it never was.
     """
@@ -76,7 +74,7 @@ def last_image(given: str | None, target: Target, cache: Cache) -> SeenImage:
     seen = _seen(cache, reference)
     if seen is None:
         raise BuildError(
-            f"The image {name} was not used here yet.",
+            f"The image {name} has not been used on this machine yet.",
             "With --offline only the cache is read, and no engine is asked.",
             "Run once without --offline.",
         )
@@ -111,9 +109,9 @@ def _pull(client: DockerClient, reference: str, progress: Progress) -> Image:
             return client.images.pull(repository or reference, tag=tag)
     except APIError as error:
         raise BuildError(
-            f"The image {reference} is not on this machine and cannot be pulled.",
+            f"The image {reference} is not on this machine and could not be pulled.",
             f"The engine says: {engine_words(error)}",
-            f"Correct --image, or build one: bundle image build ({', '.join(recipes())}).",
+            f"Name another with --image, or build one: bundle image build {'|'.join(recipes())}.",
         ) from error
 
 
@@ -126,7 +124,7 @@ def _recipe_for(target: Target) -> str:
                 fitting.append((own.glibc, name))
     if not fitting:
         raise BuildError(
-            f"There is no build image for {target.platform}.",
+            f"No build image is for {target.platform}.",
             f"Known: {', '.join(recipes())}.",
             "Name an image of that platform with --image.",
         )

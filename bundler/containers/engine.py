@@ -50,11 +50,11 @@ def engine() -> Iterator[DockerClient]:
     try:
         yield client
     except (DockerException, RequestException) as error:
-        said = str(getattr(error, "explanation", None) or error).strip()
+        said = engine_words(error) or type(error).__name__
         raise BuildError(
-            f"The container engine at {address} failed: {said.splitlines()[0] if said else error}",
-            "Expected it to go on until the build has ended.",
-            "Look at its log, and at the space on its disk (`docker system df`).",
+            f"The container engine at {address} failed: {said.splitlines()[0]}",
+            "Expected it to run until the end of the build.",
+            "Check its log and the free space on its disk (`docker system df`).",
         ) from error
     finally:
         client.close()
@@ -70,6 +70,11 @@ def machine_of(client: DockerClient) -> str:
     """The machine that the engine runs on, in the words of platform tags."""
     name = str(client.version().get("Arch", ""))
     return _ARCHITECTURES.get(name, name)
+
+
+def engine_words(error: Exception) -> str:
+    """What the engine says of a request that it refused."""
+    return str(getattr(error, "explanation", None) or error).strip()
 
 
 def proxies() -> dict[str, str]:
@@ -110,7 +115,7 @@ def _refused(address: str, error: Exception) -> BuildError:
     text = str(error)
     if "PermissionError" in text or "Permission denied" in text:
         return BuildError(
-            f"This user may not use the container engine at {address}.",
+            f"You do not have permission to use the container engine at {address}.",
             "Expected permission to read and write its socket.",
             "Join the docker group (`sudo usermod -aG docker $USER`, then log in again), or use "
             "rootless podman and set DOCKER_HOST to its socket.",
@@ -119,5 +124,5 @@ def _refused(address: str, error: Exception) -> BuildError:
         f"No container engine answers at {address}.",
         f"The engine's client says: {text.splitlines()[0] if text else type(error).__name__}",
         "Start Docker (`sudo systemctl start docker`) or podman (`systemctl --user start "
-        "podman.socket`), or name one with DOCKER_HOST.",
+        "podman.socket`), or set DOCKER_HOST to another engine.",
     )

@@ -1,24 +1,19 @@
-"""Build images: which ones can be built, and which are."""
+"""Build images as an engine has them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.containers.engine import engine
+from bundler.containers.recipes import recipes, reference_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-
-REPOSITORY = "flink-bundler"
-"""Where the images of this project are named, as ``flink-bundler/debian``."""
-
-RECIPES = Path(str(files("bundler.containers.build_images")))
 RECIPE_LABEL = "flink-bundler.recipe"
+"""The label that keeps what an image was built from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +27,6 @@ class ImageState:
     created: str = ""
 
 
-def recipes() -> list[str]:
-    """The names that `build_image` knows."""
-    return sorted(path.parent.name for path in RECIPES.glob("*/Dockerfile"))
-
-
 def list_images() -> list[ImageState]:
     """Every recipe, and the image built from it if there is one.
 
@@ -44,11 +34,6 @@ def list_images() -> list[ImageState]:
     """
     with engine() as client:
         return [image_state(client, name) for name in recipes()]
-
-
-def reference_of(name: str) -> str:
-    """How an engine calls the image of the recipe ``name``."""
-    return f"{REPOSITORY}/{name}:latest"
 
 
 def image_state(client: DockerClient, name: str) -> ImageState:
@@ -72,8 +57,3 @@ def recipe_label(client: DockerClient, image: str) -> str | None:
     """The digest of the recipe and options that ``image`` was built from."""
     labels: Mapping[str, str] = client.images.get(image).labels
     return labels.get(RECIPE_LABEL)
-
-
-def engine_words(error: Exception) -> str:
-    """What the engine says of a request that it refused."""
-    return str(getattr(error, "explanation", None) or error).strip()

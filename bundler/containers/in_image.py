@@ -5,32 +5,28 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.containers.choose import target_image
+from packaging.utils import canonicalize_name
+
+from bundler.containers.choose import obtain_image
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
 from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, sandbox
 from bundler.containers.steps import prepare, python_in, run_step
 from bundler.errors import UsageError
+from bundler.lock.pylock import Lock, make_lock
+from bundler.lock.requirements import read_requirements
+from bundler.lock.resolve import JARS_DISTRIBUTION, Problem, resolve
 from bundler.session import Session
 
 if TYPE_CHECKING:
     from bundler.target import Target
 
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
-
-from bundler.lock.pylock import Lock, make_lock
-from bundler.lock.requirements import read_requirements
-from bundler.lock.resolve import JARS_DISTRIBUTION, Problem, resolve
-
-if TYPE_CHECKING:
-    from bundler.target import Target
+_NESTED = re.compile(r"\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
 
 
 def resolve_for_interpreter(
@@ -78,9 +74,6 @@ def _without(text: str, names: tuple[str, ...]) -> str:
     return "".join(kept)
 
 
-_NESTED = re.compile(r"\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
-
-
 def resolve_in_container(
     requirements: Sequence[Path],
     target: Target,
@@ -94,7 +87,7 @@ def resolve_in_container(
     there is no solution.
     """
     with engine() as client:
-        image = target_image(client, options.image, target, session)
+        image = obtain_image(client, options.image, target, session)
         with (
             build_log("resolve", "Resolving in a container", session) as log,
             sandbox(client, image, network=options.network) as box,
@@ -123,7 +116,7 @@ def _pip_compile(
         ["sh", "-ec", '"$1" -m venv "$2" && "$2/bin/pip" install -q pip-tools wheel', "sh",
          python_in(box, target), venv],
         environment,
-        "pip-tools cannot be installed in the container.",
+        "pip-tools could not be installed in the container.",
     )  # fmt: skip
     log.heading("Resolving in a container")
     out = "/bundle/requirements.txt"
@@ -137,7 +130,7 @@ def _pip_compile(
             "--output-file", out, *(_inside(path.resolve()) for path in requirements),
         ],
         environment,
-        f"No solution for {target.describe()} with its own Python.",
+        f"The requirements have no solution for {target.describe()} with its own Python.",
     )  # fmt: skip
     return box.read(["cat", out]) + "\n"
 
@@ -155,7 +148,9 @@ def _collect(path: Path, files: dict[str, str]) -> None:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} cannot be read: {error}", "Expected a requirements file.", "Correct the path."
+            f"{path} cannot be read: {error}",
+            "Expected a requirements file in UTF-8.",
+            "Check the path and the file's permissions.",
         ) from error
     files[place] = ""
     lines = []

@@ -71,7 +71,7 @@ class Log:
         """The error for this build; its last lines are passed on as output first."""
         for line in list(self._recent)[-_SHOWN:]:
             self._progress.output(line)
-        return BuildError(found, expected, f"The whole log is {self.path}")
+        return BuildError(found, expected, f"Full log: {self.path}")
 
 
 @contextmanager

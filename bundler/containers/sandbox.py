@@ -75,10 +75,10 @@ class Sandbox:
             (file,) = self.get(str(_SAID), Path(scratch))
             said = file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
         if status != 0:
+            last = said.splitlines()[-1] if said else "it printed nothing"
             raise BuildError(
-                f"`{' '.join(command[:3])}` fails in the image (exit status {status}): "
-                f"{said.rpartition(chr(10))[2] or 'it printed nothing'}",
-                remedy="Take another image with --image.",
+                f"`{' '.join(command[:3])}` failed in the image (exit status {status}): {last}",
+                remedy="Choose another image with --image.",
             )
         return said
 
@@ -183,15 +183,15 @@ def _not_started(image: Image, network: str | None, error: Exception) -> BuildEr
         return BuildError(
             f"The engine has no network '{network}': {said}",
             "Expected bridge, host, none or the name of a network.",
-            "Correct build.network.",
+            "Choose another with --network or build.network.",
         )
     if "exec format error" in said:
         return BuildError(
             f"The image {name} is for another processor than the engine's machine.",
             "Expected emulation: qemu-user-static and its binfmt_misc handlers.",
-            "Install them there, or name an engine on such a machine with DOCKER_HOST.",
+            "Install them there, or set DOCKER_HOST to an engine on a machine with that processor.",
         )
-    return BuildError(f"A container of {name} does not start: {said}")
+    return BuildError(f"A container of {name} did not start: {said}")
 
 
 class _Stream(io.RawIOBase):

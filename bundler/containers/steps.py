@@ -27,7 +27,7 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then dnf install -y "$@"
 elif command -v yum >/dev/null; then yum install -y "$@"
 elif command -v apk >/dev/null; then apk add --no-cache "$@"
-else echo "The image has no package manager that is known: apt-get, dnf, yum, apk."; exit 1
+else echo "error: the image has none of apt-get, dnf, yum and apk."; exit 1
 fi
 """
 
@@ -42,10 +42,14 @@ def prepare(box: Sandbox, options: ContainerOptions, log: Log) -> dict[str, str]
         log.heading("Installing system packages")
         names = ", ".join(options.system_packages)
         command = ["sh", "-c", _INSTALL, "sh", *options.system_packages]
-        run_step(box, log, command, environment, f"System packages cannot be installed: {names}.")
+        run_step(
+            box, log, command, environment, f"The system packages {names} could not be installed."
+        )
     for line in options.before_build:
         log.heading(f"Running {line}")
-        run_step(box, log, ["sh", "-ec", line], environment, f"before-build fails: {line}")
+        run_step(
+            box, log, ["sh", "-ec", line], environment, f"The before-build command failed: {line}"
+        )
     return environment
 
 
@@ -66,7 +70,7 @@ def python_in(box: Sandbox, target: Target) -> str:
     there = box.read(["sh", "-c", "ls /opt/python 2>/dev/null || true"]).split()
     raise BuildError(
         f"{box.image} has no {path}.",
-        f"It has: {', '.join(there) or 'no Python in /opt/python'}.",
+        f"Its Pythons: {', '.join(there) or 'none in /opt/python'}.",
         f"Name another with --image, or add it: bundle image build debian --python "
         f"{target.python_minor}.",
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
-from bundler.containers.choose import target_image
+from bundler.containers.choose import obtain_image
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
 from bundler.containers.options import ContainerOptions
@@ -49,9 +49,9 @@ done
 _PYTHON = re.compile(r"cp(?P<major>\d)(?P<minor>\d+)-cp\d+(?P<flags>[a-z]*)$")
 
 
-@dataclass(frozen=True, slots=True)
-class FactoryOptions:
-    """What to build.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelBuildOptions:
+    """How to build wheels of a source tree.
 
     ``pythons`` are versions such as "3.8" or "3.13t" (free-threaded), empty for all of the image.
     ``test`` is a shell command, run with each Python in an environment that has only the wheel and
@@ -69,7 +69,7 @@ class FactoryOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class NewBase:
+class BuiltWheel:
     """A finished wheel, with the packages that carry its libraries if it was split.
 
     ``pythons`` are those it was built for or fits, ``seconds`` and ``hits``/``misses`` (of ccache)
@@ -102,14 +102,14 @@ def build_wheels(
     source: Path,
     out: Path,
     session: Session,
-    options: FactoryOptions = FactoryOptions(),
-) -> list[NewBase]:
+    options: WheelBuildOptions = WheelBuildOptions(),
+) -> list[BuiltWheel]:
     """Build the tree ``source`` for each Python and put the finished wheels into ``out``.
 
     A wheel that fits several Pythons (abi3, pure) is built once and tested with all. Nothing is
     put into ``out`` unless everything succeeds.
 
-    Raises UsageError if ``source`` is no project or ``out`` cannot be written, BuildError if a
+    Raises UsageError if ``source`` is not a project or ``out`` cannot be written, BuildError if a
     build, twine's check, a split or a test fails, VerificationError if a binary would not load on
     the platform.
     """
@@ -117,12 +117,12 @@ def build_wheels(
         raise UsageError(
             f"{source} is not a Python project.",
             "Expected a folder with pyproject.toml or setup.py.",
-            "Correct the path.",
+            "Give the project's own folder.",
         )
     check_writable(out / "wheel.whl")
     target = Target(FLINK_LINES["2.2"].newest, "3.11", options.platform)
     with engine() as client:
-        image = target_image(client, options.container.image, target, session)
+        image = obtain_image(client, options.container.image, target, session)
         what = f"Building {source.resolve().name} in {name_of(image)}"
         volumes = {options.ccache: _CCACHE} if options.ccache else {}
         with (
@@ -130,16 +130,16 @@ def build_wheels(
             sandbox(client, image, network=options.container.network, volumes=volumes) as box,
             tempfile.TemporaryDirectory(prefix="bundle-") as scratch,
         ):
-            factory = _Factory(box, target, options, log, Path(scratch))
-            pythons = factory.pythons()
-            made = factory.finish(factory.build(source, pythons))
+            building = _WheelBuild(box, target, options, log, Path(scratch))
+            pythons = building.pythons()
+            made = building.finish(building.build(source, pythons))
             if options.test is not None:
                 environment = {**settings_for(box), **options.container.environment}
-                made = [factory.test(item, pythons, environment) for item in made]
+                made = [building.test(item, pythons, environment) for item in made]
             return [_placed(item, out) for item in made]
 
 
-def _placed(made: NewBase, out: Path) -> NewBase:
+def _placed(made: BuiltWheel, out: Path) -> BuiltWheel:
     def place(path: Path) -> Path:
         with whole_file(out / path.name) as temporary:
             shutil.copyfile(path, temporary)
@@ -150,10 +150,10 @@ def _placed(made: NewBase, out: Path) -> NewBase:
 
 
 @dataclass(frozen=True, slots=True)
-class _Factory:
+class _WheelBuild:
     box: Sandbox
     target: Target
-    options: FactoryOptions
+    options: WheelBuildOptions
     log: Log
     scratch: Path
 
@@ -164,8 +164,8 @@ class _Factory:
         if missing or not there:
             raise BuildError(
                 f"{self.box.image} has no Python {', '.join(missing) or 'in /opt/python'}.",
-                f"It has: {', '.join(there) or 'none'}.",
-                "Name another image with --image, or others with --python.",
+                f"Its Pythons: {', '.join(there) or 'none'}.",
+                "Name another image with --image, or other Pythons with --python.",
             )
         return [there[label] for label in there if label in (self.options.pythons or there)]
 
@@ -186,7 +186,7 @@ class _Factory:
                 found.append((version, flags, _Python(label, name, frozenset(tags))))
         return [python for _, _, python in sorted(found, key=lambda row: row[:2])]
 
-    def build(self, source: Path, pythons: Sequence[_Python]) -> list[NewBase]:
+    def build(self, source: Path, pythons: Sequence[_Python]) -> list[BuiltWheel]:
         """One repaired wheel for each of ``pythons``, or for several of them, in the scratch."""
         environment = prepare(self.box, self.options.container, self.log)
         if self.options.ccache:
@@ -200,7 +200,7 @@ class _Factory:
                 "CCACHE_COMPILERCHECK": "content",
             }
         self.box.put(source.resolve(), _SOURCE)
-        made: list[NewBase] = []
+        made: list[BuiltWheel] = []
         for python in pythons:
             for number, item in enumerate(made):
                 if parse_wheel_filename(item.wheel.name)[3] & python.tags:
@@ -210,7 +210,7 @@ class _Factory:
                 made.append(self._build(python, environment))
         return made
 
-    def _build(self, python: _Python, environment: Mapping[str, str]) -> NewBase:
+    def _build(self, python: _Python, environment: Mapping[str, str]) -> BuiltWheel:
         self.log.heading(f"Building for Python {python.label}")
         started = time.monotonic()
         raw, repaired = f"/bundle/raw/{python.folder}", f"/bundle/repaired/{python.folder}"
@@ -222,7 +222,7 @@ class _Factory:
         )
         if self.box.run(["sh", "-ec", script], self.log.line, environment=environment) != 0:
             raise self.log.failed(
-                f"The wheel for Python {python.label} does not build.", self.log.reason
+                f"The wheel for Python {python.label} did not build.", self.log.reason
             )
         name = self.box.read(["ls", raw]).strip()
         place = raw
@@ -236,9 +236,9 @@ class _Factory:
         folder = self.scratch / python.folder
         folder.mkdir()
         (wheel,) = self.box.get(place, folder)
-        for fault in wheel_faults(wheel, self.target):
-            raise fault
-        return NewBase(wheel, (), (python.label,), seconds, hits, misses)
+        if (first := next(wheel_faults(wheel, self.target), None)) is not None:
+            raise first
+        return BuiltWheel(wheel, (), (python.label,), seconds, hits, misses)
 
     def _ccache(self, environment: Mapping[str, str]) -> tuple[int, int]:
         if not self.options.ccache:
@@ -252,7 +252,7 @@ class _Factory:
         hits = [name for name in counts if name.endswith("cache_hit") or "cache_hit_" in name]
         return sum(counts[name] for name in hits), counts.get("cache_miss", 0)
 
-    def finish(self, made: Sequence[NewBase]) -> list[NewBase]:
+    def finish(self, made: Sequence[BuiltWheel]) -> list[BuiltWheel]:
         """Split what is too large; have twine check all."""
         results = list(made)
         if self.options.max_size is not None:
@@ -262,12 +262,12 @@ class _Factory:
             parts = split_wheels([item.wheel for item in made], self.options.max_size, folder)
             results = [_with_parts(item, part) for item, part in zip(made, parts, strict=True)]
         self.log.heading("Checking with twine")
-        twine_check(list(_files(results)))
+        check_with_twine(list(_files(results)))
         return results
 
     def test(
-        self, made: NewBase, pythons: Sequence[_Python], environment: Mapping[str, str]
-    ) -> NewBase:
+        self, made: BuiltWheel, pythons: Sequence[_Python], environment: Mapping[str, str]
+    ) -> BuiltWheel:
         """Install in clean environments and run the test command in each."""
         for path in (made.wheel, *made.libraries):
             self.box.put(path, f"{_WHEELHOUSE}/{path.name}")
@@ -287,21 +287,21 @@ class _Factory:
             )
             if status != 0:
                 raise self.log.failed(
-                    f"{made.wheel.name} fails its test with Python {python.label}.",
+                    f"{made.wheel.name} failed its test with Python {python.label}.",
                     self.log.reason,
                 )
         return replace(made, tested=tuple(python.label for python in chosen))
 
 
-def _with_parts(made: NewBase, split: Split) -> NewBase:
+def _with_parts(made: BuiltWheel, split: Split) -> BuiltWheel:
     return replace(made, wheel=split.wheel, libraries=split.libraries)
 
 
-def _files(made: Sequence[NewBase]) -> Iterator[Path]:
+def _files(made: Sequence[BuiltWheel]) -> Iterator[Path]:
     yield from dict.fromkeys(path for item in made for path in (item.wheel, *item.libraries))
 
 
-def twine_check(files: Sequence[Path]) -> None:
+def check_with_twine(files: Sequence[Path]) -> None:
     """Raise BuildError for the first of ``files`` whose metadata an index would refuse."""
     finished = run([sys.executable, "-m", "twine", "check", *files], env={"NO_COLOR": "1"})
     if finished.returncode == 0:
@@ -309,13 +309,13 @@ def twine_check(files: Sequence[Path]) -> None:
     if "No module named twine" in finished.stderr:
         raise BuildError(
             "twine is not installed.",
-            "It checks wheels, and uploads them.",
+            "It checks and uploads wheels.",
             "Install flink-bundler[wheel].",
         )
     lines = [line.strip() for line in (finished.stdout + finished.stderr).splitlines()]
     said = [line for line in lines if line.startswith(("ERROR", "FAILED")) or "FAILED" in line]
     raise BuildError(
-        f"twine refuses the wheel: {' '.join(said) or ' '.join(lines[-3:])}",
+        f"twine refused the wheel: {' '.join(said) or ' '.join(lines[-3:])}",
         "An index would refuse it too.",
-        "Correct the metadata of the project.",
+        "Change the project's metadata as twine says.",
     )

@@ -18,7 +18,7 @@ from bundler.support.files import sha256_of
 from bundler.support.index import index_settings
 from bundler.support.process import run
 from bundler.support.progress import SILENT, Progress
-from bundler.wheelhouse.factory import twine_check
+from bundler.wheelhouse.factory import check_with_twine
 
 _SIMPLE = "application/vnd.pypi.simple.v1+json"
 _UPLOAD_SECONDS = 3600.0
@@ -72,9 +72,9 @@ class Repository:
             return dict(get_repository_from_config(str(self.config or "~/.pypirc"), self.name))
         except InvalidConfiguration as error:
             raise UsageError(
-                f"There is no repository '{self.name}' in {self.config or '~/.pypirc'}.",
+                f"{self.config or '~/.pypirc'} has no repository '{self.name}'.",
                 "Expected pypi, testpypi, a section of that file, or a URL.",
-                "Add it, or correct --repository.",
+                "Add that section, or name another with --repository.",
             ) from error
 
 
@@ -95,10 +95,12 @@ def publish(
     for path in files:
         if not path.is_file() or not path.name.endswith((".whl", ".tar.gz")):
             raise UsageError(
-                f"{path} is no wheel and no sdist.", "Expected *.whl or *.tar.gz.", "Correct it."
+                f"{path} is neither a wheel nor a sdist.",
+                "Expected files *.whl or *.tar.gz.",
+                "Leave it out.",
             )
-    twine_check(files)
-    with progress.task(f"Looking what {repository.name} has"):
+    check_with_twine(files)
+    with progress.task(f"Listing the files on {repository.name}"):
         if tested is not None:
             _need_tested(files, tested)
         _refuse_existing(files, repository)
@@ -110,8 +112,7 @@ def publish(
     if repository.config is not None:
         command += ["--config-file", repository.config]
     settings = index_settings()
-    # Libraries first: whoever installs the package in between finds what it requires.
-    ordered = sorted(files, key=lambda path: ("_lib" not in path.name, path.name))
+    ordered = libraries_first(files)
     with progress.task(f"Uploading {len(files)} files to {repository.name}"):
         finished = run(
             [*command, *ordered],
@@ -124,9 +125,23 @@ def publish(
         raise BuildError(
             f"The upload to {repository.name} failed: {' '.join(said[-3:])}",
             "What was uploaded before the failure stays there.",
-            "Check the credentials and the name's owner, raise the version if a file is there, "
-            "and try again.",
+            "Check the credentials and who owns the name, raise the version if a file is already "
+            "there, and try again.",
         )
+
+
+def libraries_first(files: Sequence[Path]) -> list[Path]:
+    """``files`` with what a split moved out of a package before that package.
+
+    Whoever installs the package while the upload goes on finds what it requires.
+    """
+    names = {_project(path) for path in files}
+
+    def carries_pieces(path: Path) -> bool:
+        match = re.fullmatch(r"(.+)-lib(-[0-9]+)?", _project(path))
+        return match is not None and match[1] in names
+
+    return sorted(files, key=lambda path: (not carries_pieces(path), path.name))
 
 
 def _refuse_existing(files: Sequence[Path], repository: Repository) -> None:
@@ -134,9 +149,9 @@ def _refuse_existing(files: Sequence[Path], repository: Repository) -> None:
     existing = [path.name for path in files if path.name in there]
     if existing:
         raise UsageError(
-            f"{repository.name} has {', '.join(existing[:3])} already"
+            f"{repository.name} already has {', '.join(existing[:3])}"
             f"{f' and {len(existing) - 3} more' if existing[3:] else ''}.",
-            "An index takes every file name once, even after the file was removed.",
+            "An index never accepts the same file name twice, even after deletion.",
             "Raise the version and build again.",
         )
 
@@ -148,9 +163,9 @@ def _need_tested(files: Sequence[Path], tested: Repository) -> None:
         if digest is None or digest not in ("", sha256_of(path)):
             found = "does not have it" if digest is None else "has other bytes under that name"
             raise UsageError(
-                f"{path.name} was not tried out: {tested.name} {found}.",
-                "What goes to the real index was on the test index before.",
-                f"Publish to {tested.name} first and install it from there, or give --untested.",
+                f"{path.name} has not been tested: {tested.name} {found}.",
+                "Files must be published to the test index before the real one.",
+                f"Publish to {tested.name} and install from there first, or use --untested.",
             )
 
 
@@ -210,7 +225,7 @@ def _project(path: Path) -> str:
 
 def _unread(repository: Repository, url: str, cause: str) -> FetchError:
     return FetchError(
-        f"It cannot be seen what {repository.name} has: {url}: {cause}",
+        f"Could not list the files on {repository.name}: {url}: {cause}",
         "Expected a simple index (PEP 503).",
-        "Give its address with --simple-url.",
+        "Give its URL with --simple-url.",
     )

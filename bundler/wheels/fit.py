@@ -49,7 +49,7 @@ def check_wheel(wheel: Path, target: Target, *, repaired: bool = True) -> None:
         raise VerificationError(
             f"{wheel.name} is not for {target.describe()}.",
             f"Its tags: {', '.join(sorted(map(str, tags)))}.",
-            "Build it for this target, or correct the target.",
+            "Build it for this target, or change the target.",
         )
     major, minor = target.python_minor.split(".")
     faults = wheel_faults(wheel, target, libraries=repaired, python=(int(major), int(minor)))
@@ -119,14 +119,14 @@ def _binary_faults(
             if library.startswith("libpython"):
                 yield VerificationError(
                     f"{place} is linked against {library}.",
-                    "A Python that has it built in, as most have, does not load it.",
+                    "Most Pythons have libpython built in, so workers do not have that file.",
                     "Do not link libpython into extensions.",
                 )
             elif not (library in inside or library in policy.whitelist or _LOADERS.match(library)):
                 yield VerificationError(
-                    f"{place} needs {library}, which is not in it.",
+                    f"{place} needs {library}, which is not in the wheel.",
                     f"{target.platform} does not promise that library.",
-                    "Repair the wheel with auditwheel, which puts it in.",
+                    "Repair the wheel with auditwheel, which adds the library.",
                 )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import parse_wheel_filename
 
-from bundler.containers.choose import SeenImage, last_image, target_image
+from bundler.containers.choose import SeenImage, last_image, obtain_image
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
 from bundler.containers.options import ContainerOptions
@@ -53,7 +53,7 @@ def build_in_container(
         seen = last_image(options.image, target, session.cache)
         return [_kept(source, place, seen) for source, place in places(seen.id).items()]
     with engine() as client:
-        image = target_image(client, options.image, target, session)
+        image = obtain_image(client, options.image, target, session)
         kept = places(str(image.id))
         missing = [source for source in sources if _built(kept[source]) is None]
         if missing:
@@ -89,7 +89,7 @@ def _kept(source: Source, place: Path, image: SeenImage) -> Path:
     wheel = _built(place)
     if wheel is None:
         raise BuildError(
-            f"{source.label} was not built in {image.name} yet.",
+            f"{source.label}, built in {image.name}, is not in the cache.",
             "With --offline only the cache is read, and no container is started.",
             "Run once without --offline.",
         )
@@ -121,7 +121,7 @@ class _Build:
         self.box.put(source.path, place)
         command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--use-pep517"]
         command += ["-w", f"{folder}/raw", place]
-        failure = f"{source.label} does not build for {self.target.describe()}."
+        failure = f"{source.label} did not build for {self.target.describe()}."
         if not self._bounded(source, command, environment, failure):
             self._do(command, environment, failure)
         name = self.box.read(["ls", f"{folder}/raw"]).strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,11 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from bundler.errors import BuildError, UsageError
 from bundler.lock.fetch import download_of, fetch
 from bundler.lock.pylock import Lock
-from bundler.lock.resolve import wheel_tags
 from bundler.session import Session
 from bundler.support.download import Download
 from bundler.target import Target
 from bundler.wheels.on_host import TargetNeededError, build_locally
-from bundler.wheels.sources import Source, find_source
+from bundler.wheels.sources import Source, obtain_source
 
 if TYPE_CHECKING:
     from bundler.containers.options import ContainerOptions
@@ -40,7 +39,9 @@ class Builder:
     def __post_init__(self) -> None:
         if self.kind not in BUILDERS:
             raise UsageError(
-                f"'{self.kind}' is no builder.", f"Known: {', '.join(BUILDERS)}.", "Choose one."
+                f"Unknown builder '{self.kind}'.",
+                f"Known: {', '.join(BUILDERS)}.",
+                "Choose one of these with --builder or build.builder.",
             )
 
 
@@ -51,7 +52,6 @@ class Wheel:
     name: str
     version: str
     path: Path
-    built: bool = field(default=False)
 
 
 def obtain_wheels(
@@ -70,7 +70,6 @@ def obtain_wheels(
     """
     downloads: list[Download] = []
     sources: list[Source] = []
-    created = lock.table.get("created")
     for package, picked in lock.select(target):
         name = str(package.name)
         if name in without:
@@ -80,31 +79,19 @@ def obtain_wheels(
         ):
             downloads.append(download_of(name, picked, lock.folder))
         else:
-            sources.append(
-                find_source(
-                    package,
-                    picked,
-                    lock.folder,
-                    session,
-                    created=created if isinstance(created, str) else None,
-                    published=tuple(wheel_tags(package)),
-                    indexes=indexes,
-                )
-            )
+            sources.append(obtain_source(package, picked, lock, session, indexes=indexes))
     fetched = fetch(downloads, session, indexes=indexes)
     made = _build(sources, target, session, builder)
-    wheels = [_named(path, built=False) for path in fetched]
-    wheels += [_named(path, built=True) for path in made]
-    return sorted(wheels, key=lambda wheel: wheel.name)
+    return sorted(map(_named, (*fetched, *made)), key=lambda wheel: wheel.name)
 
 
 def _is_wheel(archive: PackageArchive) -> bool:
     return (archive.url or archive.path or "").partition("#")[0].endswith(".whl")
 
 
-def _named(path: Path, *, built: bool) -> Wheel:
+def _named(path: Path) -> Wheel:
     name, version, _, _ = parse_wheel_filename(path.name)
-    return Wheel(canonicalize_name(name), str(version), path, built)
+    return Wheel(canonicalize_name(name), str(version), path)
 
 
 def _build(
@@ -142,5 +129,5 @@ def _build(
         raise BuildError(
             refusals[0].found,
             refusals[0].expected,
-            f"The container build fails too: {error.found} {error.remedy}",
+            f"The build in a container failed too: {error.found} {error.remedy}",
         ) from error

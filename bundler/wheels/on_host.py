@@ -127,20 +127,23 @@ def _fits(wheel: Path, target: Target, *, compiles_here: bool) -> bool:
 
 def _needs_target(source: Source, target: Target, log: Finished | None) -> TargetNeededError:
     exists = ", ".join(source.published[:6]) or "none"
-    reason = "it holds compiled code" if log is None else f"it does not build without: {_last(log)}"
+    reason = (
+        "it has compiled code" if log is None else f"without one, the build failed: {_last(log)}"
+    )
     return TargetNeededError(
-        f"{source.label} has no wheel for {target.describe()}, and a compiler is needed: {reason}.",
-        f"Wheels that exist: {exists}. This machine: Python {sys.version_info[0]}."
+        f"{source.label} has no wheel for {target.describe()} and needs a compiler: {reason}.",
+        f"Published wheels: {exists}. This machine: Python {sys.version_info[0]}."
         f"{sys.version_info[1]}, {platform.machine()}, {' '.join(platform.libc_ver())}.",
-        "Build it in the target's image with --builder container, or take a release with a wheel.",
+        "Build it in the target's image with --builder container, or choose a release that has a "
+        "wheel.",
     )
 
 
 def _failed(source: Source, log: Finished) -> BuildError:
     return BuildError(
-        f"{source.label} does not build: {_last(log)}",
-        "Its build backend failed with a compiler at hand.",
-        "Try it alone with `pip wheel`, and install what it names as missing.",
+        f"{source.label} did not build: {_last(log)}",
+        "Its build backend failed although it could use a compiler.",
+        "Build it alone with `pip wheel`, and install what it reports as missing.",
     )
 
 

@@ -25,7 +25,7 @@ def fetch_release(name: str, version: str, session: Session) -> Path:
         try:
             return _fetched(kept, session)
         except FetchError:
-            # The file may have gone, or the index be another now.
+            # The file may be gone, or the index may be another one now.
             if session.offline:
                 raise
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +35,8 @@ def fetch_release(name: str, version: str, session: Session) -> Path:
         finished = uv_compile(["--no-deps", wanted], kept.parent, offline=session.offline)
     if finished.returncode != 0:
         raise FetchError(
-            f"{name} {version} cannot be had: {' '.join(finished.stderr.split())}",
-            "The index that pip or uv is set up for should have it.",
+            f"Could not fetch {name} {version}: {' '.join(finished.stderr.split())}",
+            "Expected it on the index that pip or uv is set up for.",
             "Check PIP_INDEX_URL, HTTPS_PROXY and the network.",
         )
     with whole_file(kept) as temporary:

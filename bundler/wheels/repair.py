@@ -32,6 +32,6 @@ def repair(box: Sandbox, wheel: str, folder: str, target: Target, log: Log) -> N
     if "executable file not found" in log.reason:
         raise log.failed("The image has no auditwheel.", "Expected it on PATH.")
     raise log.failed(
-        f"auditwheel cannot make {wheel.rpartition('/')[2]} a {target.platform} wheel.",
+        f"auditwheel could not turn {wheel.rpartition('/')[2]} into a {target.platform} wheel.",
         log.reason,
     )

@@ -13,6 +13,8 @@ from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageS
 
 from bundler.errors import FetchError, UsageError
 from bundler.lock.fetch import download_of, fetch
+from bundler.lock.pylock import Lock
+from bundler.lock.resolve import wheel_tags
 from bundler.session import Session
 from bundler.support.files import digest_of, sha256_of, whole_folder
 from bundler.support.index import index_settings
@@ -45,22 +47,24 @@ class Source:
         return f"{self.name} {self.version}" if self.version else f"{self.name} ({self.path})"
 
 
-def find_source(
+def obtain_source(
     package: Package,
     picked: PackageSdist | PackageArchive | PackageDirectory | PackageVcs,
-    folder: Path,
+    lock: Lock,
     session: Session,
     *,
-    created: str | None,
-    published: tuple[str, ...],
     indexes: Sequence[str] = (),
 ) -> Source:
-    """Bring ``picked`` here; a path in it is relative to ``folder``, ``indexes`` as for `fetch`.
+    """Bring ``picked``, what ``lock`` has for ``package``, to this machine.
 
-    Raises FetchError if it cannot be had, UsageError if a local tree is no project.
+    ``indexes`` are as for `fetch`. Raises FetchError if it could not be fetched, UsageError if a
+    local tree is not a project.
     """
     version = str(package.version) if package.version is not None else None
-    name = str(package.name)
+    name, folder = str(package.name), lock.folder
+    stated = lock.table.get("created")
+    created = stated if isinstance(stated, str) else None
+    published = tuple(wheel_tags(package))
     if isinstance(picked, PackageDirectory):
         tree = (folder / picked.path / (picked.subdirectory or "")).resolve()
         return Source(name, version, tree, tree_digest(tree), created, published)
@@ -80,7 +84,7 @@ def tree_digest(tree: Path) -> str:
         raise UsageError(
             f"{tree} is not a Python project.",
             "Expected a folder with pyproject.toml or setup.py.",
-            "Correct the path in the requirements.",
+            "Change the path in the requirements.",
         )
     digest = hashlib.sha256()
     for file in sorted(_files(tree, _BUILT)):
@@ -111,7 +115,7 @@ def _clone(
         return place
     if session.offline:
         raise FetchError(
-            f"{name} is not in the session.cache.",
+            f"The clone of {name} is not in the cache.",
             "With --offline only the cache is read.",
             "Run once without --offline.",
         )
@@ -123,9 +127,9 @@ def _clone(
             finished = run(command, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=_CLONE_SECONDS)
             if finished.returncode != 0:
                 raise FetchError(
-                    f"{name} cannot be cloned from {url}: {finished.stderr.strip()}",
+                    f"{name} could not be cloned from {url}: {finished.stderr.strip()}",
                     f"The lock has commit {picked.commit_id}.",
-                    "Check the address and the credentials.",
+                    "Check the URL and the credentials.",
                 )
         shutil.rmtree(temporary / ".git" / "hooks", ignore_errors=True)
     return place

@@ -43,7 +43,7 @@ def stable_abi_faults(
             place = f"{owner}: {name} imports {symbol}"
             if since is None:
                 yield VerificationError(
-                    f"{place}, which the stable ABI does not have.",
+                    f"{place}, which is not in the stable ABI.",
                     f"The wheel's tag is abi3: every CPython from {oldest_name} on must load it.",
                     "Compile it with Py_LIMITED_API defined for every source file, or build it "
                     "without the stable ABI.",
@@ -51,10 +51,10 @@ def stable_abi_faults(
             elif since > oldest:
                 newer = f"{since[0]}.{since[1]}"
                 yield VerificationError(
-                    f"{place}, which the stable ABI has since Python {newer} only.",
+                    f"{place}, which is in the stable ABI only since Python {newer}.",
                     f"The wheel's tag is abi3: every CPython from {oldest_name} on must load it.",
                     f"Set Py_LIMITED_API to 0x{since[0]:02X}{since[1]:02X}0000 and the tag to "
-                    f"cp{since[0]}{since[1]}-abi3, or do without the symbol.",
+                    f"cp{since[0]}{since[1]}-abi3, or stop using the symbol.",
                 )
 
 

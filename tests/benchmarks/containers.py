@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from bundler.containers.engine import engine
+from bundler.containers.image_build import build_image
 from bundler.containers.images import list_images
 from bundler.containers.options import ContainerOptions
-from bundler.containers.recipes import build_image
 from bundler.errors import BuildError
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.target import Target
-from bundler.wheelhouse.factory import FactoryOptions, build_wheels
+from bundler.wheelhouse.factory import WheelBuildOptions, build_wheels
 from tests.benchmarks.harness import (
     BUNDLE,
     ROOT,
@@ -161,12 +161,12 @@ def _deps(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
 def _factory(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
     program = (
         "import sys; from pathlib import Path\n"
-        "from bundler.wheels.in_container import ContainerOptions\n"
-        "from bundler.wheelhouse.factory import FactoryOptions, build_wheels\n"
-        "from bundler.support.cache import Cache\n"
-        "container = ContainerOptions(sys.argv[1], environment={'TERRAIN_KERNELS': '3000'})\n"
-        "options = FactoryOptions(container, ('3.11',), ccache=sys.argv[2])\n"
-        "build_wheels(Path(sys.argv[3]), Path(sys.argv[4]), Cache.default(), options=options)\n"
+        "from bundler.containers.options import ContainerOptions\n"
+        "from bundler.wheelhouse.factory import WheelBuildOptions, build_wheels\n"
+        "from bundler.session import Session\n"
+        "container = ContainerOptions(image=sys.argv[1], environment={'TERRAIN_KERNELS': '3000'})\n"
+        "options = WheelBuildOptions(container=container, pythons=('3.11',), ccache=sys.argv[2])\n"
+        "build_wheels(Path(sys.argv[3]), Path(sys.argv[4]), Session.default(), options)\n"
     )
 
     def command(volume: str) -> list[str | Path]:
@@ -187,11 +187,11 @@ def _imports(
 ) -> tuple[Measured, ...]:
     sites = {}
     for name, limit in (("whole", None), ("split", 20_000_000)):
-        options = FactoryOptions(
-            ContainerOptions(
-                image, environment={"TERRAIN_KERNELS": "50", "TERRAIN_SIZE": str(64 << 20)}
+        options = WheelBuildOptions(
+            container=ContainerOptions(
+                image=image, environment={"TERRAIN_KERNELS": "50", "TERRAIN_SIZE": str(64 << 20)}
             ),
-            (PYTHON,),
+            pythons=(PYTHON,),
             max_size=limit,
             ccache=f"{VOLUME}-warm",
         )

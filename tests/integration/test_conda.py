@@ -28,7 +28,7 @@ from uv import find_uv_bin
 
 from bundler.archive.read import manifest_of
 from bundler.base import Base, BaseOptions, find_base
-from bundler.base.conda import conda_base, prefix_base
+from bundler.base.conda import make_conda_base, pack_conda_prefix
 from bundler.errors import BuildError, FetchError, ResolutionError, UsageError
 from bundler.flink.job import job_bundle
 from bundler.flink.local.run import run_local
@@ -256,7 +256,7 @@ def test_an_environment_file_becomes_a_prefix_that_moves(
 
 
 def test_no_path_of_this_machine_travels(channel: Channel, url: str, cache: Cache) -> None:
-    base = conda_base(channel.target, Session(cache), channels=[url])
+    base = make_conda_base(channel.target, Session(cache), channels=[url])
     here = str(cache.root).encode()
     assert [entry.name for entry in base.entries if here in contents(entry)] == []
     names = {entry.name for entry in base.entries}
@@ -267,7 +267,7 @@ def test_no_path_of_this_machine_travels(channel: Channel, url: str, cache: Cach
 def test_conda_unpack_mends_prefixes_after_the_move(
     channel: Channel, url: str, cache: Cache, tmp_path: Path
 ) -> None:
-    base = conda_base(channel.target, Session(cache), channels=[url])
+    base = make_conda_base(channel.target, Session(cache), channels=[url])
     unpack(base.entries, tmp_path)
     code = "import runpy, sys; sys.path.insert(0, sys.prefix + '/bin'); sys.argv[1:] = []; "
     run_python(tmp_path, base, code + "runpy.run_path(sys.prefix + '/bin/conda-unpack', "
@@ -282,19 +282,21 @@ def test_the_lock_is_reused_offline_and_gives_the_same_bytes(
     lock = tmp_path / "conda.venv.lock"
     with served(channel.folder.parent) as address:
         environment = channel.environment(tmp_path, f"{address}/{channel.folder.name}", "greet")
-        first = conda_base(channel.target, Session(cache), environment=environment, lock=lock)
+        first = make_conda_base(channel.target, Session(cache), environment=environment, lock=lock)
     written = lock.read_bytes()
     assert b"sha256" in written
-    second = conda_base(
+    second = make_conda_base(
         channel.target, Session(cache, offline=True), environment=environment, lock=lock
     )
     assert lock.read_bytes() == written
     assert second.entries == first.entries
     fresh = Cache(tmp_path / "fresh")
     with pytest.raises(BuildError, match=r"\.(conda|tar\.bz2) is not in the cache"):
-        conda_base(channel.target, Session(fresh, offline=True), environment=environment, lock=lock)
+        make_conda_base(
+            channel.target, Session(fresh, offline=True), environment=environment, lock=lock
+        )
     with pytest.raises(FetchError, match="not in the cache"):
-        conda_base(channel.target, Session(fresh, offline=True), environment=environment)
+        make_conda_base(channel.target, Session(fresh, offline=True), environment=environment)
 
 
 def test_two_caches_give_the_same_bytes(
@@ -304,8 +306,8 @@ def test_two_caches_give_the_same_bytes(
         return [(entry.name, entry.mode, contents(entry)) for entry in base.entries]
 
     environment = channel.environment(tmp_path, url, "greet")
-    first = conda_base(channel.target, Session(cache), environment=environment)
-    again = conda_base(channel.target, Session(Cache(tmp_path / "x")), environment=environment)
+    first = make_conda_base(channel.target, Session(cache), environment=environment)
+    again = make_conda_base(channel.target, Session(Cache(tmp_path / "x")), environment=environment)
     assert digest(first) == digest(again)
 
 
@@ -324,7 +326,7 @@ def test_a_stale_lock_is_said_to_be_and_left_alone(
     lock, target = tmp_path / "conda.venv.lock", channel.target
     full = ("greet",)
     environment = channel.environment(tmp_path, url, *(() if change == "add" else full), "python")
-    conda_base(target, Session(cache), environment=environment, lock=lock)
+    make_conda_base(target, Session(cache), environment=environment, lock=lock)
     written = lock.read_bytes()
     other = f"{url}/../other" if change == "channel" else url
     environment = channel.environment(
@@ -333,7 +335,7 @@ def test_a_stale_lock_is_said_to_be_and_left_alone(
     if change == "python":
         target = replace(target, python=f"{target.python_minor}.0")
     with pytest.raises(ResolutionError, match="is stale") as caught:
-        conda_base(target, Session(cache), environment=environment, lock=lock)
+        make_conda_base(target, Session(cache), environment=environment, lock=lock)
     assert why in str(caught.value)
     assert lock.read_bytes() == written
 
@@ -343,21 +345,23 @@ def test_a_stale_lock_may_be_passed_over_or_renewed(
 ) -> None:
     lock = tmp_path / "conda.venv.lock"
     environment = channel.environment(tmp_path, url, "python")
-    conda_base(channel.target, Session(cache), environment=environment, lock=lock)
+    make_conda_base(channel.target, Session(cache), environment=environment, lock=lock)
     written = lock.read_bytes()
     environment = channel.environment(tmp_path, url, "greet")
     said = Recorded()
-    base = conda_base(
+    base = make_conda_base(
         channel.target, Session(cache, said), environment=environment, lock=lock, policy="fit"
     )
     assert ("greet", "1.0") in base.distributions
     assert "is stale" in said.lines[0]
     assert lock.read_bytes() == written
-    conda_base(
+    make_conda_base(
         channel.target, Session(cache, said), environment=environment, lock=lock, policy="renew"
     )
     assert lock.read_bytes() != written
-    again = conda_base(channel.target, Session(cache, said), environment=environment, lock=lock)
+    again = make_conda_base(
+        channel.target, Session(cache, said), environment=environment, lock=lock
+    )
     assert again.entries == base.entries
 
 
@@ -365,7 +369,7 @@ def test_a_broken_lock_is_named(channel: Channel, cache: Cache, tmp_path: Path) 
     lock = tmp_path / "conda.venv.lock"
     lock.write_text("version: [")
     with pytest.raises(UsageError, match=r"conda\.venv\.lock is not a lock"):
-        conda_base(channel.target, Session(cache), lock=lock)
+        make_conda_base(channel.target, Session(cache), lock=lock)
 
 
 def test_channel_names_are_completed_by_the_alias(
@@ -374,17 +378,17 @@ def test_channel_names_are_completed_by_the_alias(
     alias, name = url.rsplit("/", 1)
     monkeypatch.setenv("CONDARC", str(tmp_path / ".condarc"))
     (tmp_path / ".condarc").write_text(f"channel_alias: {alias}\n")
-    from_file = conda_base(channel.target, Session(cache), channels=[name])
+    from_file = make_conda_base(channel.target, Session(cache), channels=[name])
     monkeypatch.setenv("CONDA_CHANNEL_ALIAS", alias)
     (tmp_path / ".condarc").write_text("channel_alias: http://127.0.0.1:9\n")
-    assert conda_base(channel.target, Session(cache), channels=[name]) == from_file
+    assert make_conda_base(channel.target, Session(cache), channels=[name]) == from_file
 
 
 def test_unsolvable_says_why(channel: Channel, url: str, cache: Cache, tmp_path: Path) -> None:
     progress = Recorded()
     environment = channel.environment(tmp_path, url, "greet >=9")
     with pytest.raises(ResolutionError, match="no solution") as caught:
-        conda_base(channel.target, Session(cache, progress), environment=environment)
+        make_conda_base(channel.target, Session(cache, progress), environment=environment)
     assert "greet" in caught.value.expected
     assert any("greet" in line for line in progress.lines)
     assert str(caught.value).count("\n") == 2
@@ -395,15 +399,15 @@ def test_packages_for_a_newer_glibc_are_no_solution(
 ) -> None:
     old = replace(channel.target, platform="manylinux2014_x86_64")
     with pytest.raises(ResolutionError, match="no solution") as caught:
-        conda_base(old, Session(cache), channels=[url])
+        make_conda_base(old, Session(cache), channels=[url])
     assert "__glibc" in caught.value.expected
 
 
 def test_a_channel_that_does_not_answer_is_named(channel: Channel, cache: Cache) -> None:
     with served(channel.folder) as address:
         pass
-    with pytest.raises(FetchError, match="channel cannot be read") as caught:
-        conda_base(channel.target, Session(cache), channels=[f"{address}/gone"])
+    with pytest.raises(FetchError, match="channel could not be read") as caught:
+        make_conda_base(channel.target, Session(cache), channels=[f"{address}/gone"])
     assert f"{address}/gone" in str(caught.value)
     assert "CONDA_CHANNEL_ALIAS" in caught.value.remedy
 
@@ -423,12 +427,12 @@ def test_a_package_with_other_bytes_than_the_lock_is_refused(
     asyncio.run(index_fs(folder, write_shards=False))
     with served(tmp_path) as address:
         environment = channel.environment(tmp_path, f"{address}/changing", "once")
-        conda_base(channel.target, Session(cache), environment=environment, lock=lock)
+        make_conda_base(channel.target, Session(cache), environment=environment, lock=lock)
         data["site-packages/once.py"] = File(b"x = 2\n")
         make_package(folder, "once", "1.0", data, subdir="noarch", depends=("python",))
         fresh = Cache(tmp_path / "fresh")
         with pytest.raises((FetchError, BuildError), match="could not be installed"):
-            conda_base(channel.target, Session(fresh), environment=environment, lock=lock)
+            make_conda_base(channel.target, Session(fresh), environment=environment, lock=lock)
 
 
 @pytest.fixture(scope="module")
@@ -484,7 +488,7 @@ def test_an_environment_with_lost_files_is_refused(
     minor = channel.target.python_minor
     (copy / f"lib/python{minor}/site-packages/greet/__init__.py").unlink()
     with pytest.raises(BuildError, match="conda-pack refused") as caught:
-        prefix_base(copy, channel.target, Session(cache))
+        pack_conda_prefix(copy, channel.target, Session(cache))
     assert "greet" in str(caught.value)
 
 
@@ -492,16 +496,16 @@ def test_a_folder_that_is_no_environment_is_refused(
     channel: Channel, existing: Path, cache: Cache, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no conda-meta"):
-        prefix_base(tmp_path, channel.target, Session(cache))
-    with pytest.raises(UsageError, match=r"has no Python 3\.7"):
-        prefix_base(existing, Target.parse(python="3.7"), Session(cache))
+        pack_conda_prefix(tmp_path, channel.target, Session(cache))
+    with pytest.raises(UsageError, match=r"does not have Python 3\.7"):
+        pack_conda_prefix(existing, Target.parse(python="3.7"), Session(cache))
     arm = replace(channel.target, platform="manylinux_2_28_aarch64")
     with pytest.raises(UsageError, match="is for x86_64"):
-        prefix_base(existing, arm, Session(cache))
+        pack_conda_prefix(existing, arm, Session(cache))
 
 
 def test_an_unpacked_symlink_is_relative(channel: Channel, url: str, cache: Cache) -> None:
-    base = conda_base(channel.target, Session(cache), channels=[url])
+    base = make_conda_base(channel.target, Session(cache), channels=[url])
     links = [entry for entry in base.entries if entry.is_symlink]
     assert {entry.name for entry in links} >= {"bin/python", "bin/python3"}
     assert not [entry for entry in links if contents(entry).startswith(b"/")]

@@ -21,7 +21,7 @@ from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.target import Target
-from bundler.wheelhouse.factory import FactoryOptions, NewBase, build_wheels
+from bundler.wheelhouse.factory import BuiltWheel, WheelBuildOptions, build_wheels
 from bundler.wheelhouse.publish import Repository, publish
 from tests.support.docker_engine import FREE_THREADED, debian_image, need_engine
 
@@ -54,10 +54,10 @@ def volume(image: str) -> Iterator[str]:
     remove()
 
 
-def options(image: str, volume: str | None, **more: object) -> FactoryOptions:
+def options(image: str, volume: str | None, **more: object) -> WheelBuildOptions:
     environment = {"TERRAIN_KERNELS": "200", **more.pop("environment", {})}  # type: ignore[dict-item]
-    return FactoryOptions(
-        ContainerOptions(image, environment=environment),
+    return WheelBuildOptions(
+        container=ContainerOptions(image=image, environment=environment),
         platform="manylinux2014_x86_64",
         ccache=volume,
         **more,  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ def options(image: str, volume: str | None, **more: object) -> FactoryOptions:
 @pytest.fixture(scope="session")
 def whole(
     image: str, volume: str, cache: Cache, tmp_path_factory: pytest.TempPathFactory
-) -> list[NewBase]:
+) -> list[BuiltWheel]:
     """The example, built for every Python of the image."""
     out = tmp_path_factory.mktemp("whole")
     return build_wheels(EXAMPLE, out, Session(cache), options=options(image, volume, test=TEST))
@@ -77,10 +77,10 @@ def whole(
 def parts(
     image: str,
     volume: str,
-    whole: list[NewBase],
+    whole: list[BuiltWheel],
     cache: Cache,
     tmp_path_factory: pytest.TempPathFactory,
-) -> list[NewBase]:
+) -> list[BuiltWheel]:
     """The same in parts: a second build, with the compilers' results of the first."""
     out = tmp_path_factory.mktemp("parts")
     chosen = options(image, volume, test=TEST, max_size=LIMIT)
@@ -88,7 +88,7 @@ def parts(
 
 
 @pytest.mark.network
-def test_a_wheel_for_every_python_of_the_image(whole: list[NewBase]) -> None:
+def test_a_wheel_for_every_python_of_the_image(whole: list[BuiltWheel]) -> None:
     pythons = [item.pythons for item in whole]
     assert ("3.11",) in pythons
     assert (FREE_THREADED,) in pythons
@@ -104,14 +104,14 @@ def test_a_wheel_for_every_python_of_the_image(whole: list[NewBase]) -> None:
 
 
 @pytest.mark.network
-def test_a_second_build_compiles_nothing(whole: list[NewBase], parts: list[NewBase]) -> None:
+def test_a_second_build_compiles_nothing(whole: list[BuiltWheel], parts: list[BuiltWheel]) -> None:
     assert sum(item.misses for item in whole) > 0
     for item in parts:
         assert (item.hits, item.misses) == (3, 0)
 
 
 @pytest.mark.network
-def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[NewBase]) -> None:
+def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[BuiltWheel]) -> None:
     libraries = {item.libraries for item in parts}
     assert len(libraries) == 1
     (shared,) = libraries
@@ -125,7 +125,7 @@ def test_parts_are_under_the_limit_and_shared_between_pythons(parts: list[NewBas
 
 @pytest.mark.network
 def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
-    parts: list[NewBase], tmp_path: Path
+    parts: list[BuiltWheel], tmp_path: Path
 ) -> None:
     chosen = next(item for item in parts if item.pythons == ("3.11",))
     found = find_host(Target.parse(python="3.11"))
@@ -157,7 +157,7 @@ def test_a_split_wheel_installs_with_pip_and_finds_its_library_beside_it(
 
 @pytest.mark.network
 def test_the_stable_abi_is_built_once_and_tested_with_all(
-    image: str, whole: list[NewBase], bundle_command: BundleCommand, tmp_path: Path
+    image: str, whole: list[BuiltWheel], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
     finished = bundle_command(
         "wheel", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1", "--env", "TERRAIN_KERNELS=9",
@@ -189,7 +189,7 @@ def test_an_extension_that_leaves_the_stable_abi_is_refused_by_file_symbol_and_v
     )
     environment = {"TERRAIN_ABI3": "1", "TERRAIN_KERNELS": "1"}
     chosen = options(image, None, pythons=("3.11",), environment=environment)
-    with pytest.raises(VerificationError, match="which the stable ABI does not have") as caught:
+    with pytest.raises(VerificationError, match="which is not in the stable ABI") as caught:
         build_wheels(tree, tmp_path / "out", Session(cache), options=chosen)
     assert "terrain/_native.abi3.so imports PyUnicode_New" in caught.value.found
     assert "every CPython from 3.8 on" in caught.value.expected
@@ -199,7 +199,7 @@ def test_an_extension_that_leaves_the_stable_abi_is_refused_by_file_symbol_and_v
 @pytest.mark.network
 @pytest.mark.parametrize("mode", ["processes", "threads", "crash"])
 def test_the_first_import_in_a_free_threaded_python(
-    image: str, parts: list[NewBase], tmp_path: Path, mode: str
+    image: str, parts: list[BuiltWheel], tmp_path: Path, mode: str
 ) -> None:
     chosen = next(item for item in parts if item.pythons == (FREE_THREADED,))
     site = tmp_path / "site"
@@ -224,13 +224,13 @@ def test_the_table_of_images(image: str, bundle_command: BundleCommand) -> None:
 
 @pytest.mark.network
 def test_a_failing_test_command_puts_nothing_out(
-    image: str, volume: str, whole: list[NewBase], cache: Cache, tmp_path: Path
+    image: str, volume: str, whole: list[BuiltWheel], cache: Cache, tmp_path: Path
 ) -> None:
     chosen = options(
         image, volume, pythons=("3.11",), test="python -c 'raise SystemError(\"unfit\")'"
     )
     out = tmp_path / "out"
-    with pytest.raises(BuildError, match=r"fails its test with Python 3\.11") as caught:
+    with pytest.raises(BuildError, match=r"failed its test with Python 3\.11") as caught:
         build_wheels(EXAMPLE, out, Session(cache), options=chosen)
     assert "SystemError: unfit" in caught.value.expected
     assert not out.exists()
@@ -238,7 +238,7 @@ def test_a_failing_test_command_puts_nothing_out(
 
 @pytest.mark.network
 def test_a_split_wheel_goes_into_deps_zip_and_imports_from_there(
-    parts: list[NewBase], bundle_command: BundleCommand, tmp_path: Path
+    parts: list[BuiltWheel], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
     wheelhouse = next(item for item in parts if item.pythons == ("3.11",)).wheel.parent
     (tmp_path / "bundle.toml").write_text(
@@ -346,19 +346,19 @@ def servers(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
 
 @pytest.mark.network
 def test_publishing_first_for_trial_then_for_real_and_never_twice(
-    parts: list[NewBase], servers: tuple[Server, Server, Path]
+    parts: list[BuiltWheel], servers: tuple[Server, Server, Path]
 ) -> None:
     trial, real, config = servers
     chosen = next(item for item in parts if item.pythons == ("3.11",))
     files = [chosen.wheel, *chosen.libraries]
     first = Repository("trial", config=config)
     second = Repository("real", config=config)
-    with pytest.raises(UsageError, match="was not tried out: trial does not have it"):
+    with pytest.raises(UsageError, match="has not been tested: trial does not have it"):
         publish(files, second, tested=first)
     assert not list(real.folder.iterdir())
     publish(files, first)
     assert {path.name for path in trial.folder.iterdir()} == {path.name for path in files}
-    with pytest.raises(UsageError, match=r"trial has .* already"):
+    with pytest.raises(UsageError, match=r"trial already has"):
         publish(files, first)
     publish(files, second, tested=first)
     for path in files:
@@ -375,7 +375,7 @@ def test_publishing_first_for_trial_then_for_real_and_never_twice(
 
 @pytest.mark.network
 def test_publishing_with_a_wrong_password_or_to_nowhere(
-    parts: list[NewBase], servers: tuple[Server, Server, Path], monkeypatch: pytest.MonkeyPatch
+    parts: list[BuiltWheel], servers: tuple[Server, Server, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial, _, config = servers
     files = [parts[0].wheel]
@@ -383,8 +383,8 @@ def test_publishing_with_a_wrong_password_or_to_nowhere(
     monkeypatch.setenv("TWINE_USERNAME", "me")
     with pytest.raises(BuildError, match="403"):
         publish(files, Repository(trial.url))
-    with pytest.raises(UsageError, match="There is no repository 'nosuch'"):
+    with pytest.raises(UsageError, match="has no repository 'nosuch'"):
         publish(files, Repository("nosuch", config=config))
-    with pytest.raises(FetchError, match="It cannot be seen what"):
+    with pytest.raises(FetchError, match="Could not list the files on"):
         publish(files, Repository(f"http://127.0.0.1:{free_port()}/"))
     assert not list(trial.folder.iterdir())

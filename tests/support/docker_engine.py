@@ -7,7 +7,7 @@ import os
 import pytest
 
 from bundler.containers.engine import engine, machine_of
-from bundler.containers.recipes import ImageOptions, build_image
+from bundler.containers.image_build import ImageOptions, build_image
 from bundler.containers.sandbox import LABEL
 from bundler.errors import BuildError
 from bundler.session import Session

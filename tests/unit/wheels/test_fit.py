@@ -71,7 +71,7 @@ def test_a_newer_libstdcxx_is_named_with_its_symbol(tmp_path: Path) -> None:
     code = "#include <filesystem>\nbool f(const char *p) { return std::filesystem::exists(p); }"
     data = binary(tmp_path, code, "-std=c++17", compiler="g++")
     path = wheel(tmp_path, **{f"demo/_a{SUFFIX}": data})
-    faults = [fault.found for fault in wheel_faults(path, OLD)]
+    faults = [error.found for error in wheel_faults(path, OLD)]
     assert any("GLIBCXX_3.4.26, for the symbol _ZN" in fault for fault in faults)
     assert list(wheel_faults(path, NEW)) == []
 
@@ -83,7 +83,7 @@ def test_a_library_that_is_nowhere(tmp_path: Path) -> None:
         tmp_path, "int other(void); int f(void) { return other(); }", "-L", str(tmp_path), "-lother"
     )
     files = {f"demo/_a{SUFFIX}": data}
-    with pytest.raises(VerificationError, match=r"needs libother\.so, which is not in it"):
+    with pytest.raises(VerificationError, match=r"needs libother\.so, which is not in the wheel"):
         check_wheel(wheel(tmp_path, **files), OLD)
     check_wheel(wheel(tmp_path, **files), OLD, repaired=False)
     check_wheel(wheel(tmp_path, **files, **{"demo.libs/libother.so": other.read_bytes()}), OLD)
@@ -148,12 +148,12 @@ C_API = (
 @pytest.mark.parametrize(
     ("tag", "body", "symbol", "reason"),
     [
-        ("cp38", "PyUnicode_New(1, 2)", "PyUnicode_New", "which the stable ABI does not have"),
+        ("cp38", "PyUnicode_New(1, 2)", "PyUnicode_New", "which is not in the stable ABI"),
         (
             "cp38",
             "(void *)PyUnicode_AsUTF8AndSize(0, 0)",
             "PyUnicode_AsUTF8AndSize",
-            "which the stable ABI has since Python 3.10 only",
+            "which is in the stable ABI only since Python 3.10",
         ),
     ],
 )
