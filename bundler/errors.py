@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from bundler.redact import redact
+
 
 class BundlerError(Exception):
     """Base of all errors a user can cause or mend.
 
     ``found`` is what was met, ``expected`` what would have been right, ``remedy`` the next step.
-    ``exit_code`` is the exit status of the command line for this kind of error.
+    Secrets in them are hidden. ``exit_code`` is the exit status of the command line for this kind.
     """
 
     exit_code = 1
 
     def __init__(self, found: str, expected: str = "", remedy: str = "") -> None:
-        self.found = found
-        self.expected = expected
-        self.remedy = remedy
-        super().__init__(found)
+        self.found = redact(found)
+        self.expected = redact(expected)
+        self.remedy = redact(remedy)
+        super().__init__(self.found)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.found, self.expected, self.remedy) if part)

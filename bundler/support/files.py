@@ -1,4 +1,4 @@
-"""Files that appear under their final name only when they are whole."""
+"""Files: strangers' read with bounds, ours appear under their final name only when whole."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bundler.errors import BuildError, BundlerError, UsageError
 
@@ -45,6 +47,72 @@ def unforeseen(error: OSError) -> BundlerError:
         "Expected to read or write there.",
         "Look at the path, at its permissions and at the space left.",
     )
+
+
+def open_regular(path: Path, what: str = "a file") -> BinaryIO:
+    """``path`` opened for reading, if it is a regular file or a link to one.
+
+    A FIFO, device, socket or folder is an error at once: nothing waits for it or reads from it.
+    Raises UsageError, with ``what`` ("a requirements file") as that which was expected.
+    """
+    try:
+        # Opening a device may already do something, so it is asked before, and after for races.
+        kind = _kind(path.stat().st_mode)
+        if kind is None:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            kind = _kind(os.fstat(handle).st_mode)
+            if kind is None:
+                return open(handle, "rb")  # noqa: PTH123 (a descriptor)
+            os.close(handle)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{path} does not exist.", f"Expected {what}.", "Check the path."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(
+            f"{str(path)!r} could not be read: {said}.",
+            f"Expected {what}.",
+            "Check the path and its permissions.",
+        ) from error
+    raise UsageError(f"{path} is {kind}.", f"Expected {what}.", "Give the path of a regular file.")
+
+
+def read_bounded(path: Path, limit: int, what: str = "a file") -> bytes:
+    """The bytes of a regular file that has at most ``limit`` of them, counted while reading.
+
+    Raises UsageError as `open_regular` does, and if there are more.
+    """
+    with open_regular(path, what) as file:
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise UsageError(
+                f"{path} could not be read: {error.strerror}.",
+                f"Expected {what}.",
+                "Check the disk or the network that holds it.",
+            ) from error
+    if len(data) > limit:
+        raise UsageError(
+            f"{path} is larger than {limit:,} bytes.",
+            f"Expected {what}, which is smaller.",
+            "Check that this is the right file.",
+        )
+    return data
+
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _kind(mode: int) -> str | None:
+    """What a file is, in words; None if it is a regular one."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
 
 @contextmanager
