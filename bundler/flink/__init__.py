@@ -1,1 +1,1 @@
-"""A local Flink of the target's release, run as a managed one would be."""
+"""Flink itself: its configuration, its REST API, a submit, and a local cluster."""

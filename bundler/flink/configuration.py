@@ -138,10 +138,15 @@ def entry_arguments(bundle: JobBundle) -> list[str]:
         return ["--python", str(bundle.script.absolute())]
     if bundle.module is not None:
         return ["--pyModule", bundle.module]
-    raise UsageError(
+    raise no_job()
+
+
+def no_job() -> UsageError:
+    """The error for a bundle that has neither a script nor a module."""
+    return UsageError(
         "The bundle has no job to run.",
         "Expected a script or a module.",
-        "Set job.script or job.module in bundle.toml, or give --script.",
+        "Set job.script or job.module in bundle.toml, or give --script or --module.",
     )
 
 
@@ -160,7 +165,7 @@ def _joined(paths: list[Path], base: str | None) -> str:
         if "," in place or "#" in place:
             raise UsageError(
                 f"The path {place} has a comma or a # in it.",
-                "Flink separates archives with commas and reads what follows # as their name.",
+                "Flink separates archives with commas and reads the text after # as their name.",
                 "Move the file to a folder without them.",
             )
     return ",".join(places)
@@ -186,6 +191,6 @@ def _properties_line(key: str, value: object) -> str:
         raise UsageError(
             f"flink-conf.yaml cannot hold {key}: {text!r}.",
             "It has no quotes: a # starts a comment, and spaces at the ends are lost.",
-            "Change the value, or give it with -D on the command line.",
+            "Change the value, or pass it to `flink run` with -D.",
         )
     return f"{key}: {text}"

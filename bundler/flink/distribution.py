@@ -44,14 +44,14 @@ class Distribution:
 def flink_distribution(target: Target, session: Session) -> Distribution:
     """The Flink of the target's release in the cache, fetched and unpacked once.
 
-    Raises FetchError or BuildError if the release cannot be had or is not what it should be, or
+    Raises FetchError or BuildError if the release cannot be fetched or is not what it should be, or
     is 1.12, which keeps its JARs in the apache-flink wheel.
     """
     if Version(target.flink) < Version("1.13"):
         raise BuildError(
             f"Flink {target.flink} was published without a separate distribution.",
             "A local Flink needs 1.13 or newer.",
-            "Build for this target as before, and run the job on a cluster of your own.",
+            "Build for this target, and run the job on a cluster of your own.",
         )
     name = f"flink-{target.flink}"
     place = session.cache.path("flink", digest_of(name.encode()), name)
@@ -67,7 +67,7 @@ def flink_distribution(target: Target, session: Session) -> Distribution:
     distribution = Distribution(target.flink, place)
     if not distribution.python_jar.is_file():
         raise BuildError(
-            f"{place} holds no {distribution.python_jar.name}.",
+            f"{distribution.python_jar.name} is missing in {place}.",
             f"Expected the Flink distribution of release {target.flink}.",
             f"Remove {place} and run again.",
         )

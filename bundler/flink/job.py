@@ -1,4 +1,4 @@
-"""A bundle and ``[job]`` -> what a service is given."""
+"""A bundle and ``[job]`` -> what Flink is given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def job_bundle(bundle: Bundle, project: Project) -> JobBundle:
             raise UsageError(
                 f"{path} does not exist.",
                 "It is part of the job.",
-                "Correct job.script or job.files in bundle.toml, or --script.",
+                "Change job.script or job.files in bundle.toml, --script or --py-file.",
             )
     return JobBundle(
         target=bundle.target,

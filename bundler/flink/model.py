@@ -1,4 +1,4 @@
-"""What every service is given: a finished bundle and the job that runs with it."""
+"""What Flink is given: a finished bundle and the job that runs with it."""
 
 from __future__ import annotations
 

@@ -78,10 +78,6 @@ class FlinkApi:
         """POST a JSON object; ``timeout`` is the seconds to wait for the answer."""
         return self._object(self._send("POST", path, json=body, timeout=timeout))
 
-    def patch(self, path: str) -> None:
-        """PATCH without a body, such as the cancelling of a job."""
-        self._send("PATCH", path)
-
     def delete(self, path: str) -> None:
         """DELETE what is at ``path``."""
         self._send("DELETE", path)

@@ -32,13 +32,13 @@ def unpack(archive: Path, folder: Path, top: str) -> None:
     except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise BuildError(
             f"{archive.name} is damaged: {error}.",
-            remedy=f"Remove {archive} and run again; it is then fetched anew.",
+            remedy=f"Remove {archive} and run again; it is then fetched again.",
         ) from error
     if not count:
         raise BuildError(
-            f"{archive.name} holds no folder {top}/.",
+            f"{archive.name} has no folder {top}/.",
             "Expected the layout of the releases on the public index.",
-            "Look at where your index takes this release from.",
+            "Check where your index takes this release from.",
         )
 
 

@@ -5,81 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from bundler.errors import UsageError
-from bundler.project.tables import FILE_NAME
 from bundler.support.files import whole_file
 from bundler.target import Target
 
-_BUNDLE = """\
-[target]
-flink = "{target.flink}"
-python = "{target.python}"
-platform = "{target.platform}"
-
-[venv]
-base = "auto"
-
-[deps]
-requirements = ["requirements.txt"]
-
-# [data.models]
-# paths = ["models"]
-
-# [jars]
-# files = ["connector.jar"]
-
-[job]
-script = "job.py"
-parallelism = 1
-"""
-
-_REQUIREMENTS = """\
-# What the job imports beside PyFlink, one requirement a line.
-humanize
-"""
-
-_JOB = '''\
-"""Says sizes as people do; replace it with your own job."""
-
-import sys
-
-from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
-from pyflink.table.udf import udf
-
-
-@udf(result_type=DataTypes.STRING())
-def spoken(size):
-    import humanize
-
-    return f"{size} bytes are {humanize.naturalsize(size)} ({sys.executable})"
-
-
-table_env = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-table_env.create_temporary_function("spoken", spoken)
-table_env.execute_sql("CREATE TABLE printed (line STRING) WITH ('connector' = 'print')")
-table_env.execute_sql(
-    "INSERT INTO printed SELECT spoken(size) FROM (VALUES (1000), (2500000)) AS sizes (size)"
-)
-'''
+_TEMPLATE = Path(__file__).with_name("template")
 
 
 def begin(folder: Path, target: Target) -> list[Path]:
-    """Write the files of a new project into ``folder``; the paths written.
+    """Write the files of a new project into ``folder``; returns their paths.
 
     Raises UsageError, and writes nothing, if one of them exists.
     """
-    files = {
-        folder / FILE_NAME: _BUNDLE.format(target=target),
-        folder / "requirements.txt": _REQUIREMENTS,
-        folder / "job.py": _JOB,
-    }
-    present = [path for path in files if path.exists()]
+    sources = {folder / file.stem: file for file in sorted(_TEMPLATE.glob("*.txt"))}
+    present = [path for path in sources if path.exists() or path.is_symlink()]
     if present:
         raise UsageError(
             f"{present[0]} exists.",
-            "`bundle init` writes nothing over what is there.",
+            "`bundle init` does not overwrite files.",
             "Choose another folder.",
         )
-    for path, text in files.items():
+    for path, source in sources.items():
         with whole_file(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    return list(files)
+            temporary.write_text(
+                _filled(source.read_text(encoding="utf-8"), target), encoding="utf-8"
+            )
+    return list(sources)
+
+
+def _filled(text: str, target: Target) -> str:
+    for name in ("flink", "python", "platform"):
+        text = text.replace(f"@{name.upper()}@", getattr(target, name))
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,29 +11,35 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
 )
 
 from bundler.errors import UsageError
+from bundler.support.problem import first_problem
 from bundler.support.toml import tomllib
 
 FILE_NAME = "bundle.toml"
 
 
-def _free(name: str) -> str:
+def _named(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError("letters, digits, '.', '_' and '-', a letter or digit first")
     if name in ("venv", "deps"):
-        raise ValueError(f"{name}.zip is the name of another archive")
+        raise ValueError(f"another name: {name}.zip is the name of another archive")
     return name
 
 
-_Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"),
-    AfterValidator(_free),
-]
+def _scalar(value: object) -> object:
+    if not isinstance(value, (str, int, float, bool)):
+        raise ValueError("text in quotes, a number, true or false")
+    return value
+
+
+_Name = Annotated[str, AfterValidator(_named)]
+_Scalar = Annotated[str | int | float | bool, BeforeValidator(_scalar)]
 
 
 def _dashed(name: str) -> str:
@@ -54,7 +61,7 @@ class TargetTable(_Table):
 
 
 class VenvTable(_Table):
-    """``[venv]``: the Python for the workers and what lies in it beside PyFlink.
+    """``[venv]``: the Python for the workers, and the packages in it besides PyFlink.
 
     ``plugins`` may ask for a conda environment, as may those in the data archives.
     """
@@ -103,7 +110,7 @@ class JobTable(_Table):
     files: tuple[Path, ...] = ()
     arguments: tuple[str, ...] = ()
     parallelism: int | None = Field(default=None, ge=1)
-    configuration: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    configuration: Mapping[str, _Scalar] = Field(default_factory=dict)
 
 
 class BuildTable(_Table):
@@ -178,9 +185,9 @@ def find_project(start: Path, *, required: bool = False) -> Project:
         return _read(shared)
     if required:
         raise UsageError(
-            f"{start} holds no {FILE_NAME}, nor a pyproject.toml with [tool.bundle].",
-            "This command reads what to build from it.",
-            "Run `bundle init` to get one, or give its place with --project.",
+            f"{start} has no {FILE_NAME}, and no pyproject.toml with [tool.bundle].",
+            "This command reads from it what to build.",
+            "Run `bundle init` to create one, or choose another folder with --project.",
         )
     return Project(start, Tables())
 
@@ -191,11 +198,13 @@ def _toml(file: Path) -> dict[str, Any]:
         return data
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{file} is not TOML: {error}", "Expected UTF-8 text in TOML 1.0.", "Correct that line."
+            f"{file} is not TOML: {error}",
+            "Expected UTF-8 text in TOML 1.0.",
+            "Edit that line.",
         ) from error
     except FileNotFoundError as error:
         raise UsageError(
-            f"{file} does not exist.", "Expected a bundle.toml.", "Correct the path."
+            f"{file} does not exist.", "Expected a bundle.toml.", "Change --project."
         ) from error
 
 
@@ -212,21 +221,23 @@ def _validated(data: Mapping[str, Any], origin: str, prefix: str) -> Tables:
     try:
         return Tables.model_validate(data)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = prefix + ".".join(str(part) for part in problem["loc"])
+        problem = first_problem(error)
+        found = f"{origin}: {prefix}{problem.key} {problem.found}."
+        if problem.kind == "extra_forbidden":
+            expected = f"Known keys here: {', '.join(_known(problem.location))}."
+            raise UsageError(
+                found, expected, f"Rename or remove it.{problem.and_others}"
+            ) from error
         raise UsageError(
-            f"{origin}: {key}: {problem['msg']}.", *_mend(problem["loc"], problem["type"], error)
+            found,
+            f"Expected {problem.expected}.",
+            f"Change {prefix}{problem.key}.{problem.and_others}",
         ) from error
 
 
-def _mend(location: tuple[int | str, ...], kind: str, error: ValidationError) -> tuple[str, str]:
-    more = error.error_count() - 1
-    others = f" ({more} more after this one.)" if more else ""
-    if kind != "extra_forbidden":
-        return "", f"Correct that key.{others}"
+def _known(location: tuple[int | str, ...]) -> list[str]:
     table = _TABLES.get(str(location[0]), Tables) if len(location) > 1 else Tables
-    known = sorted(field.alias or name for name, field in table.model_fields.items())
-    return f"Known keys here: {', '.join(known)}.", f"Rename or remove it.{others}"
+    return sorted(field.alias or name for name, field in table.model_fields.items())
 
 
 _TABLES: Mapping[str, type[_Table]] = {

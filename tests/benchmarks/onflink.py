@@ -21,11 +21,13 @@ import httpx
 
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.local.cluster_options import ClusterOptions
 from bundler.flink.local.java import find_java
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.target import Target
 from tests.benchmarks.harness import BUNDLE, ROOT
+from tests.support.flink_support import taskmanager_pid
 
 JOB = Path(__file__).parent / "jobs" / "plugins_job.py"
 FLINK, PYTHON = "2.2.1", "3.11"
@@ -118,7 +120,7 @@ class Running:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 line = (process / "cmdline").read_bytes()
-                mine = os.getpgid(int(process.name)) == self.cluster.pids[1]
+                mine = os.getpgid(int(process.name)) == taskmanager_pid(self.cluster)
             except OSError:
                 continue
             if mine and b"pyflink.fn_execution" in line and b"python" in line.split(b"\0")[0]:
@@ -127,11 +129,11 @@ class Running:
 
     def resident(self) -> tuple[int, int]:
         """Bytes of memory of the Python workers together, and of the TaskManager."""
-        return sum(map(_resident, self.workers())), _resident(self.cluster.pids[1])
+        return sum(map(_resident, self.workers())), _resident(taskmanager_pid(self.cluster))
 
     def seconds_of_cpu(self) -> tuple[float, float]:
         """Seconds that the Python workers and the TaskManager have computed."""
-        return sum(map(_computed, self.workers())), _computed(self.cluster.pids[1])
+        return sum(map(_computed, self.workers())), _computed(taskmanager_pid(self.cluster))
 
 
 def _resident(pid: int) -> int:
@@ -154,7 +156,9 @@ def running(archives: Archives, variant: str, mode: str) -> Iterator[Running]:
     with LocalCluster(
         flink_distribution(target, Session(cache)),
         find_java(target, Session(cache)),
-        configuration={"metrics.fetcher.update-interval": 100, "web.checkpoints.history": 1000},
+        ClusterOptions(
+            configuration={"metrics.fetcher.update-interval": 100, "web.checkpoints.history": 1000}
+        ),
     ) as cluster:
         settings: list[str | Path] = ["--venv", archives.venv]
         if mode == "process":

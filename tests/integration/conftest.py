@@ -13,6 +13,7 @@ import pytest
 
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.local.cluster_options import ClusterOptions
 from bundler.flink.local.java import find_java
 from bundler.session import Session
 from bundler.support.cache import Cache
@@ -96,7 +97,7 @@ def start_cluster(cache: Cache) -> Callable[..., LocalCluster]:
         return LocalCluster(
             flink_distribution(target, Session(cache)),
             find_java(target, Session(cache)),
-            **options,  # type: ignore[arg-type]
+            ClusterOptions(**options),  # type: ignore[arg-type]
         )
 
     return start

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+from bundler.flink.follow import follow_job
 from bundler.flink.local.client import client_run
 from bundler.flink.rest import FlinkApi
-from bundler.flink.submit import follow_job, submit
+from bundler.flink.submit import submit
 from bundler.session import Session
 from tests.support.opencv_rows import assert_right
 

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from bundler.errors import JobError, UsageError
+from bundler.flink.follow import follow_job
 from bundler.flink.rest import FlinkApi
-from bundler.flink.submit import cancel, follow_job, submit
+from bundler.flink.submit import submit
 from bundler.session import Session
 from tests.support.flink_support import BUNDLE, JOBS, commands_naming, running
 
@@ -72,7 +73,7 @@ def test_a_streaming_job_is_followed_until_it_runs_and_can_be_cancelled(
         # Upper case by the function in the JAR, on a word from the Python worker.
         assert said[0] == "+I[HELLO!]"
     finally:
-        cancel(flink_cluster.rest_url, result.job_id)
+        httpx.patch(f"{flink_cluster.rest_url}/jobs/{result.job_id}?mode=cancel")
     with FlinkApi(flink_cluster.rest_url) as api, pytest.raises(JobError, match="CANCELED"):
         follow_job(api, result.job_id, timeout=60)
 
@@ -156,10 +157,11 @@ RUNS_A_CLUSTER = textwrap.dedent(
     from bundler.flink.local.cluster import LocalCluster
     from bundler.flink.distribution import flink_distribution
     from bundler.flink.local.java import find_java
+    from bundler.session import Session
     from bundler.target import Target
 
-    target, cache = Target.parse(flink="2.2.1"), Cache.default()
-    with LocalCluster(flink_distribution(target, cache), find_java(target, cache)):
+    target, session = Target.parse(flink="2.2.1"), Session(Cache.default())
+    with LocalCluster(flink_distribution(target, session), find_java(target, session)):
         print("up", flush=True)
         time.sleep(120)
     """

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.flink.local.cluster import LocalCluster
 from bundler.flink.model import JobBundle
 from bundler.jars.listing import jar_list
 from bundler.support.progress import Progress
@@ -69,7 +70,18 @@ class Example:
 
 def commands_naming(text: str) -> list[str]:
     """The command lines of the living processes that have ``text`` in them."""
-    found = []
+    return list(_processes_naming(text).values())
+
+
+def taskmanager_pid(cluster: LocalCluster) -> int:
+    """The process id of a running cluster's TaskManager, which leads a group of its own."""
+    named = _processes_naming(str(cluster.folder))
+    (pid,) = (pid for pid, line in named.items() if ".TaskManagerRunner " in line)
+    return pid
+
+
+def _processes_naming(text: str) -> dict[int, str]:
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -77,7 +89,7 @@ def commands_naming(text: str) -> list[str]:
         except OSError:
             continue
         if text in line and state != "Z" and int(process.name) != os.getpid():
-            found.append(line)
+            found[int(process.name)] = line
     return found
 
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from bundler.flink.local.cluster import LocalCluster
-from tests.support.flink_support import BundleCommand
+from tests.support.flink_support import BundleCommand, taskmanager_pid
 
 ROOT = Path(__file__).parents[2]
 WORKLOAD = Path(__file__).with_name("plugins_workload.py")
@@ -97,7 +97,7 @@ class Job:
 
     def kill_workers(self) -> int:
         """SIGKILL to every Python worker of the TaskManager; how many there were."""
-        group = self.cluster.pids[1]
+        group = taskmanager_pid(self.cluster)
         killed = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:

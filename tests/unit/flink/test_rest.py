@@ -33,5 +33,5 @@ def test_what_is_no_address(given):
 def test_before_1_17_rest_alone_does_not_do():
     bundle = JobBundle(Target.parse(flink="1.16.3"), "python3")
 
-    with pytest.raises(UsageError, match=r"1\.16\.3 cannot be given a PyFlink job by REST"):
+    with pytest.raises(UsageError, match=r"1\.16\.3 cannot run a PyFlink job submitted over REST"):
         submit("host:8081", bundle, Session(Cache.default()))

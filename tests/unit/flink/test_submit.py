@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import BuildError, UsageError
+from bundler.flink.code import write_code, write_program
 from bundler.flink.model import JobBundle
-from bundler.flink.submit import rest_configuration, write_code, write_program
+from bundler.flink.submit import rest_configuration
 from bundler.jars.listing import jar_list
 from bundler.target import Target
 

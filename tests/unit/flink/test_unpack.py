@@ -57,7 +57,7 @@ def test_only_the_wanted_folder_comes_out_with_its_execute_bits(tmp_path, make, 
 
 def test_nothing_there_and_a_damaged_file(tmp_path):
     whole = make_sdist(tmp_path / "x-1.tar.gz", {"x-1/top/" + "long" * 50: 0o644})
-    with pytest.raises(BuildError, match="holds no folder nothing/"):
+    with pytest.raises(BuildError, match="has no folder nothing/"):
         unpack(whole, tmp_path / "a", "nothing")
 
     whole.write_bytes(whole.read_bytes()[:-40])

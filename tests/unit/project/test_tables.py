@@ -46,12 +46,20 @@ def test_both_files_hold_the_same_tables(tmp_path: Path) -> None:
     ("text", "found", "expected"),
     [
         ("[venv]\nkeepjars = true", "venv.keepjars", "keep-jars"),
-        ("[vemv]\n", "vemv", "venv"),
-        ("[job]\nparallelism = 0", "job.parallelism", ""),
-        ("[venv]\nbase = 'docker'", "venv.base", ""),
+        ("[vemv]\n", "vemv is not a known key", "venv"),
+        ("[job]\nparallelism = 0", "job.parallelism is 0", "greater than or equal to 1"),
+        ("[job]\nscript = [1]", "job.script is [1]", "a path in quotes"),
+        ("[data.models]\n", "data.models.paths is missing", ""),
+        ("[venv]\nbase = 'docker'", "venv.base is 'docker'", "'standalone'"),
         ("[data.models]\npaths = []", "data.models.paths", ""),
-        ("[data.'../x']\npaths = ['a']", "data.../x", ""),
-        ("[data.deps]\npaths = ['a']", "deps.zip is the name of another archive", ""),
+        ("[data.'../x']\npaths = ['a']", "data.../x", "a letter or digit first"),
+        ("[job.configuration]\na = [1]", "job.configuration.a is [1]", "text in quotes"),
+        ("venv = 3", "venv is 3", "a table"),
+        (
+            "[data.deps]\npaths = ['a']",
+            "data.deps is not a possible name",
+            "deps.zip is the name of another archive",
+        ),
         ("[target\n", "is not TOML", "TOML 1.0"),
     ],
 )
@@ -88,5 +96,5 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_project(tmp_path: Path) -> None:
     assert find_project(tmp_path).file is None
-    with pytest.raises(UsageError, match=r"holds no bundle\.toml"):
+    with pytest.raises(UsageError, match=r"has no bundle\.toml"):
         find_project(tmp_path, required=True)
