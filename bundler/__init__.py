@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from bundler.project.tables import Project
     from bundler.session import Session
     from bundler.stages.bundle import Bundle
-    from bundler.stages.make import BuildResult, VenvContents
+    from bundler.stages.make import BuildResult
     from bundler.stages.pack import Packed
+    from bundler.stages.request import VenvContents
     from bundler.target import Target
 
     StrPath = str | PathLike[str]
@@ -94,8 +95,9 @@ _HOMES = {
     "bundler.project.tables": "Project",
     "bundler.session": "Session",
     "bundler.stages.bundle": "Bundle",
-    "bundler.stages.make": "BuildResult VenvContents",
+    "bundler.stages.make": "BuildResult",
     "bundler.stages.pack": "Packed",
+    "bundler.stages.request": "VenvContents",
     "bundler.target": "Target",
 }
 
@@ -158,7 +160,8 @@ def build(
     """
     from pathlib import Path
 
-    from bundler.stages.make import BuildRequest, make_bundle
+    from bundler.stages.make import make_bundle
+    from bundler.stages.request import BuildRequest
 
     request = BuildRequest(project, _session(session), locks, check)
     return make_bundle(request, Path(folder) if folder is not None else project.folder / "dist")
@@ -182,7 +185,8 @@ def build_venv(
     """
     from pathlib import Path
 
-    from bundler.stages.make import BuildRequest, check_archives_of, make_venv
+    from bundler.stages.make import check_archives_of, make_venv
+    from bundler.stages.request import BuildRequest
 
     request = BuildRequest(project, _session(session), check=check)
     packed = make_venv(request, Path(out))
@@ -210,7 +214,8 @@ def build_deps(
     """
     from pathlib import Path
 
-    from bundler.stages.make import BuildRequest, VenvContents, check_archives_of, make_deps
+    from bundler.stages.make import check_archives_of, make_deps
+    from bundler.stages.request import BuildRequest, VenvContents
 
     request = BuildRequest(project, _session(session), check=check)
     beside = Path(venv) if venv is not None else None
@@ -247,7 +252,8 @@ def lock(project: Project, *, session: Session | None = None) -> tuple[Path, ...
 
     Raises ResolutionError if there is no solution.
     """
-    from bundler.stages.make import BuildRequest, make_locks
+    from bundler.stages.make import make_locks
+    from bundler.stages.request import BuildRequest
 
     return make_locks(BuildRequest(project, _session(session), "renew"))
 

@@ -6,6 +6,7 @@ answers, and the time it was made, which bounds the build tools of sdists.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,8 +135,8 @@ class Lock:
         ]
         for key, word in (("requirements", ""), ("options", "option "), ("constraints", "")):
             old, new = set(self.table.get(key, ())), set(wanted[key])
-            reasons += [f"{word}{line} is new" for line in sorted(new - old)]
-            reasons += [f"{word}{line} is gone" for line in sorted(old - new)]
+            reasons += [f"{_shown(line, word)} is new" for line in sorted(new - old)]
+            reasons += [f"{_shown(line, word)} is gone" for line in sorted(old - new)]
         return reasons
 
     def _lacks(self, inputs: LockInputs) -> Iterator[str]:
@@ -157,6 +158,11 @@ class Lock:
                 package.version, prereleases=True
             ):
                 yield f"{wanted.name} is {package.version} in it, wanted is {wanted.specifier}"
+
+
+def _shown(line: str, word: str) -> str:
+    beside = line.removeprefix("beside ")
+    return f"{word}{line}" if beside == line else f"{beside} of the other archive"
 
 
 def _serves(locked: str, python: str) -> bool:
@@ -210,6 +216,27 @@ def make_lock(
         tool={"bundle": {**inputs.table(), "created": created}},
     )
     return Lock(made, folder)
+
+
+def moved(pylock: Pylock, old: Path, new: Path) -> Pylock:
+    """``pylock``, whose relative paths start from ``old``, with paths that start from ``new``."""
+
+    def there(source: Any) -> Any:
+        path = source.path if source is not None else None
+        return replace(source, path=os.path.relpath(old / path, new)) if path else source
+
+    packages = [
+        replace(
+            package,
+            wheels=[there(wheel) for wheel in package.wheels] if package.wheels else package.wheels,
+            sdist=there(package.sdist),
+            archive=there(package.archive),
+            vcs=there(package.vcs),
+            directory=there(package.directory),
+        )
+        for package in pylock.packages
+    ]
+    return replace(pylock, packages=packages)
 
 
 def _without_credentials(package: Package) -> Package:

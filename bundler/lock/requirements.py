@@ -105,6 +105,14 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
     )
 
 
+def combined(*several: Requirements) -> Requirements:
+    """All of them as one."""
+    return read_requirements(
+        [file for each in several for file in each.files],
+        [package for each in several for package in each.packages],
+    )
+
+
 def _index_line(line: str, folder: Path) -> str:
     match = _INDEX.fullmatch(line)
     if match and match["flag"] in ("-f", "--find-links") and (folder / match["place"]).exists():

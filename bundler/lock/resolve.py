@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import tomli_w
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
 from packaging.utils import parse_wheel_filename
 
 from bundler.errors import ResolutionError
-from bundler.lock.pylock import Lock, LockInputs, make_lock
+from bundler.lock.pylock import Lock, LockInputs, make_lock, moved
 from bundler.lock.requirements import Requirements
 from bundler.session import Session
 from bundler.support.index import index_settings
@@ -39,12 +40,16 @@ _WITHOUT_JARS = f"{JARS_DISTRIBUTION}; python_version < '0'"
 class Problem:
     """What to resolve.
 
-    ``constraints`` are pins (``name==version``) that the result must keep; ``dependencies`` says
-    whether transitive dependencies belong to the result, ``jars`` whether Flink's JARs do.
+    ``constraints`` are pins (``name==version``) that the result must keep, ``preferences`` those
+    that it keeps where it can; ``dependencies`` says whether transitive dependencies belong to the
+    result, ``jars`` whether Flink's JARs do. ``beside`` are requirement lines that were solved
+    together with these and belong to another archive.
     """
 
     requirements: Requirements
     constraints: tuple[str, ...] = ()
+    preferences: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     dependencies: bool = True
     jars: bool = False
 
@@ -53,6 +58,7 @@ class Problem:
         options = [] if self.dependencies else ["no-deps"]
         if self.jars:
             options.append("keep-jars")
+        options += [f"beside {line}" for line in self.beside]
         return LockInputs(target, self.requirements.lines, tuple(options), self.constraints)
 
 
@@ -147,7 +153,21 @@ class _Solver:
             arguments.append("--no-deps")
         for name in only_wheels:
             arguments += ["--only-binary", name]
+        if problem.preferences:
+            return self._compile_preferring(problem.preferences, arguments)
         return self._compile(arguments)
+
+    def _compile_preferring(self, pins: Sequence[str], arguments: Sequence[str | Path]) -> Pylock:
+        # uv keeps the versions of the file that it is to write, as far as they still fit.
+        out = self.scratch / "pylock.preferred.toml"
+        packages = [
+            {"name": name, "version": version}
+            for name, _, version in (pin.partition("==") for pin in pins)
+        ]
+        table = {"lock-version": "1.0", "created-by": "flink-bundler", "packages": packages}
+        out.write_text(tomli_w.dumps(table), encoding="utf-8")
+        self._run([*arguments, "--output-file", out])
+        return moved(Pylock.from_dict(tomllib.loads(out.read_text())), self.scratch, self.folder)
 
     def complete(self, pylock: Pylock) -> Pylock:
         """The same, with all published wheels of those packages that have none for the target.
@@ -177,6 +197,9 @@ class _Solver:
         return path
 
     def _compile(self, arguments: Sequence[str | Path]) -> Pylock:
+        return Pylock.from_dict(tomllib.loads(self._run(arguments)))
+
+    def _run(self, arguments: Sequence[str | Path]) -> str:
         version = ["--python-version", self.target.python_full]
         finished = uv_compile(
             [*version, *arguments],
@@ -186,7 +209,7 @@ class _Solver:
         )
         if finished.returncode != 0:
             raise _unsolvable(finished.stderr, self.target, self.problem)
-        return Pylock.from_dict(tomllib.loads(finished.stdout))
+        return finished.stdout
 
 
 def _with_unfit_wheels(pylock: Pylock, target: Target) -> Iterator[str]:

@@ -3,55 +3,40 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from bundler.archive.read import manifest_of
 from bundler.base import Base, BaseOptions, find_base
-from bundler.containers.options import ContainerOptions
-from bundler.errors import UsageError
 from bundler.jars.listing import jar_list
-from bundler.lock.policy import LockPolicy, resolve_lock
+from bundler.lock.policy import LockPolicy
 from bundler.lock.pylock import Lock
-from bundler.lock.requirements import read_requirements
-from bundler.lock.resolve import MetadataError, Problem, resolve, with_setuptools_cap
+from bundler.lock.resolve import Problem
 from bundler.plugins.conda_environment import with_conda_of_plugins
-from bundler.project.tables import BuildTable, DepsTable, Project, VenvTable
-from bundler.session import Session
+from bundler.project.tables import DepsTable, VenvTable
 from bundler.slim.rules import DEFAULT_RULES, check_rules
 from bundler.stages.bundle import Bundle, bundle_of_build, write_list
 from bundler.stages.check import check_packed
+from bundler.stages.divide import keep_packages_whole
+from bundler.stages.locks import (
+    DEPS_LOCK,
+    VENV_LOCK,
+    has_deps,
+    has_venv,
+    lock_both,
+    lock_deps,
+    venv_lock,
+)
 from bundler.stages.pack import Packed, pack_data, pack_deps, pack_venv
+from bundler.stages.request import BuildRequest, VenvContents, container_options
 from bundler.support.files import check_writable, digest_of, whole_file
 from bundler.target import Target
 from bundler.wheels.obtain import Builder, Wheel, obtain_wheels
 
-VENV_LOCK = "pylock.venv.toml"
-DEPS_LOCK = "pylock.deps.toml"
 CONDA_LOCK = "conda.venv.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
-    """What to build and how: a project, a session, and what becomes of locks and finished archives.
-
-    ``policy`` is how the project's locks are treated (`bundler.lock.policy.LockPolicy`); ``check``
-    says whether finished archives are unpacked and imported.
-    """
-
-    project: Project
-    session: Session
-    policy: LockPolicy = "fit"
-    check: bool = True
-
-    @property
-    def target(self) -> Target:
-        """The project's target. Raises UsageError if it is not a possible one."""
-        table = self.project.tables.target
-        return Target.parse(flink=table.flink, python=table.python, platform=table.platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +45,6 @@ class BuildResult:
 
     bundle: Bundle
     archives: tuple[Packed, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VenvContents:
-    """What a venv.zip holds: the versions of its distributions, by normalized name, the full
-    version of its Python, and its target: ``flink``, ``python`` and ``platform``.
-
-    ``unversioned`` are distributions whose version the lock does not say: they are no constraint.
-    """
-
-    packages: Mapping[str, str] = field(default_factory=dict)
-    python: str = ""
-    target: Mapping[str, str] = field(default_factory=dict)
-    unversioned: frozenset[str] = frozenset()
-
-    @property
-    def pins(self) -> dict[str, str]:
-        """The versions that deps.zip must accept, since venv.zip has them."""
-        return {
-            name: version for name, version in self.packages.items() if name not in self.unversioned
-        }
 
 
 def read_venv(venv: Path) -> VenvContents:
@@ -94,26 +58,25 @@ def make_venv(request: BuildRequest, out: Path) -> Packed:
     check_writable(out)
     table = request.project.tables.venv or VenvTable()
     rules = _rules(table.slim, keep_jars=table.keep_jars)
-    target = request.target
-    base = _base(request, table, request.policy)
-    exact = replace(target, python=base.python_version)
-    problem = _venv_problem(request, table, base)
-    lock = _lock(request, VENV_LOCK, problem, exact, request.policy)
+    base, exact = _base(request, table, request.policy)
+    lock, problem = venv_lock(request, base, exact, request.policy)
     wheels = _wheels(request, lock, problem, exact, without=dict(base.distributions))
-    packed = pack_venv(base, wheels, target, out, rules=rules, session=request.session)
-    return replace(packed, unversioned=lock.unversioned)
+    return _packed_venv(request, base, lock, wheels, out, rules)
 
 
-def make_deps(request: BuildRequest, out: Path, venv: VenvContents = VenvContents()) -> Packed:
+def make_deps(request: BuildRequest, out: Path, venv: VenvContents) -> Packed:
     """Build deps.zip at ``out``, without what ``venv`` holds. Raises any BundlerError."""
     check_writable(out)
-    table = request.project.tables.deps or DepsTable()
-    rules = _rules(table.slim, keep_jars=False)
+    rules = _rules((request.project.tables.deps or DepsTable()).slim, keep_jars=False)
     target = request.target
     exact = replace(target, python=venv.python or target.python)
-    problem = _deps_problem(request, table, venv.pins)
-    lock = _lock(request, DEPS_LOCK, problem, exact, request.policy)
-    wheels = _wheels(request, lock, problem, exact, without=venv.packages)
+    lock, problem = lock_deps(request, exact, venv)
+    without = {
+        name
+        for name, version in venv.packages.items()
+        if lock.versions.get(name, version) == version
+    }
+    wheels = _wheels(request, lock, problem, exact, without=without)
     return pack_deps(wheels, target, out, rules=rules, session=request.session)
 
 
@@ -122,18 +85,9 @@ def make_bundle(request: BuildRequest, folder: Path) -> BuildResult:
     tables, progress = request.project.tables, request.session.progress
     target = request.target
     jars = jar_list(request.project.paths(tables.jars.files), progress)
-    packed: list[Packed] = []
     lock_name = f"build-{digest_of(str(folder.resolve()).encode())[:16]}"
     with request.session.cache.lock(lock_name):
-        venv = VenvContents()
-        if _has_venv(request.project):
-            made = make_venv(request, folder / "venv.zip")
-            packed.append(made)
-            venv = VenvContents(python=made.python)
-            if tables.deps is None or tables.deps.exclude_venv:
-                venv = VenvContents(made.packages, made.python, unversioned=made.unversioned)
-        if _has_deps(request.project):
-            packed.append(make_deps(request, folder / "deps.zip", venv))
+        packed = _pythons(request, folder)
         for name, data in tables.data.items():
             paths = request.project.paths(data.paths)
             packed.append(pack_data(paths, folder / f"{name}.zip", progress=progress))
@@ -148,25 +102,56 @@ def make_bundle(request: BuildRequest, folder: Path) -> BuildResult:
     return BuildResult(bundle, tuple(packed))
 
 
+def _pythons(request: BuildRequest, folder: Path) -> list[Packed]:
+    """venv.zip and deps.zip in ``folder``, as far as the project has them."""
+    project = request.project
+    if not has_deps(project):
+        return [make_venv(request, folder / "venv.zip")]
+    if not has_venv(project):
+        return [make_deps(request, folder / "deps.zip", VenvContents())]
+    venv_out, deps_out = folder / "venv.zip", folder / "deps.zip"
+    for out in (venv_out, deps_out):
+        check_writable(out)
+    table, deps = project.tables.venv or VenvTable(), project.tables.deps or DepsTable()
+    rules = _rules(table.slim, keep_jars=table.keep_jars)
+    deps_rules = _rules(deps.slim, keep_jars=False)
+    base, exact = _base(request, table, request.policy)
+    (lock, problem), (beside, deps_problem) = lock_both(request, base, exact, request.policy)
+    fixed = dict(base.distributions)
+    wheels = _wheels(request, lock, problem, exact, without=fixed)
+    held = {*fixed, *lock.versions, *lock.unversioned} if deps.exclude_venv else set()
+    others = _wheels(request, beside, deps_problem, exact, without=held)
+    if deps.exclude_venv:
+        wheels, others = keep_packages_whole(wheels, others)
+    venv = _packed_venv(request, base, lock, wheels, venv_out, rules)
+    target, session = request.target, request.session
+    return [venv, pack_deps(others, target, deps_out, rules=deps_rules, session=session)]
+
+
+def _packed_venv(
+    request: BuildRequest,
+    base: Base,
+    lock: Lock,
+    wheels: Sequence[Wheel],
+    out: Path,
+    rules: tuple[str, ...],
+) -> Packed:
+    packed = pack_venv(base, wheels, request.target, out, rules=rules, session=request.session)
+    return replace(packed, unversioned=lock.unversioned)
+
+
 def make_locks(request: BuildRequest) -> tuple[Path, ...]:
     """Resolve the project's requirements again, and write its locks."""
     project = request.project
-    written: list[Path] = []
-    exact = request.target
-    pins: dict[str, str] = {}
-    if _has_venv(project):
-        table = project.tables.venv or VenvTable()
-        base = _base(request, table, "renew")
-        exact = replace(exact, python=base.python_version)
-        lock = _lock(request, VENV_LOCK, _venv_problem(request, table, base), exact, "renew")
-        written.append(project.folder / VENV_LOCK)
-        if project.tables.deps is None or project.tables.deps.exclude_venv:
-            pins = {**dict(base.distributions), **lock.versions}
-    if _has_deps(project):
-        problem = _deps_problem(request, project.tables.deps or DepsTable(), pins)
-        _lock(request, DEPS_LOCK, problem, exact, "renew")
-        written.append(project.folder / DEPS_LOCK)
-    return tuple(written)
+    if not has_venv(project):
+        lock_deps(replace(request, policy="renew"), request.target, VenvContents())
+        return (project.folder / DEPS_LOCK,)
+    base, exact = _base(request, project.tables.venv or VenvTable(), "renew")
+    if not has_deps(project):
+        venv_lock(request, base, exact, "renew")
+        return (project.folder / VENV_LOCK,)
+    lock_both(request, base, exact, "renew")
+    return (project.folder / VENV_LOCK, project.folder / DEPS_LOCK)
 
 
 def check_archives_of(
@@ -182,42 +167,6 @@ def check_archives_of(
         check_packed(tuple(packed), request.target, request.session, skip=skip, venv=venv)
 
 
-def _has_venv(project: Project) -> bool:
-    return project.tables.venv is not None or project.tables.deps is None
-
-
-def _has_deps(project: Project) -> bool:
-    deps = project.tables.deps
-    return deps is not None and bool(deps.requirements or deps.packages)
-
-
-def _lock(
-    request: BuildRequest, name: str, problem: Problem, exact: Target, policy: LockPolicy
-) -> Lock:
-    return resolve_lock(
-        request.project.folder / name,
-        problem.inputs(exact),
-        lambda: _resolved(request, problem, exact),
-        policy,
-        request.session.progress,
-    )
-
-
-def _resolved(request: BuildRequest, problem: Problem, exact: Target) -> Lock:
-    """A new lock: made in the target's image if a source tells what it requires only there."""
-    folder, session = request.project.folder, request.session
-    try:
-        return resolve(problem, exact, folder, session)
-    except MetadataError as error:
-        if session.offline or request.project.tables.build.builder == "local":
-            raise
-        session.progress.note(f"{error.found}\nResolving in the target's image.")
-        from bundler.containers.in_image import resolve_for_interpreter
-
-        options = _container_options(request.project.tables.build)
-        return resolve_for_interpreter(problem, exact, folder, session, options)
-
-
 def _wheels(
     request: BuildRequest, lock: Lock, problem: Problem, exact: Target, without: Iterable[str]
 ) -> list[Wheel]:
@@ -226,23 +175,14 @@ def _wheels(
         lock,
         exact,
         request.session,
-        builder=Builder(table.builder, _container_options(table)),
+        builder=Builder(table.builder, container_options(table)),
         without=frozenset(canonicalize_name(name) for name in without),
         indexes=problem.requirements.index_urls,
     )
 
 
-def _container_options(table: BuildTable) -> ContainerOptions:
-    return ContainerOptions(
-        image=table.image,
-        network=table.network,
-        system_packages=table.system_packages,
-        before_build=table.before_build,
-        environment=table.environment,
-    )
-
-
-def _base(request: BuildRequest, table: VenvTable, policy: LockPolicy) -> Base:
+def _base(request: BuildRequest, table: VenvTable, policy: LockPolicy) -> tuple[Base, Target]:
+    """The Python of venv.zip, and the target with its full version."""
     project = request.project
     table = with_conda_of_plugins(project, table, request.session)
     options = BaseOptions(
@@ -253,35 +193,10 @@ def _base(request: BuildRequest, table: VenvTable, policy: LockPolicy) -> Base:
         from_prefix=project.path(table.from_prefix) if table.from_prefix else None,
         image=project.tables.build.image,
     )
-    return find_base(
+    base = find_base(
         table.base, request.target, request.session, strict=table.strict, options=options
     )
-
-
-def _venv_problem(request: BuildRequest, table: VenvTable, base: Base) -> Problem:
-    target = request.target
-    packages = (f"apache-flink=={target.flink}", *base.requirements, *table.packages)
-    requirements = read_requirements(request.project.paths(table.requirements), packages)
-    return Problem(
-        with_setuptools_cap(requirements, target),
-        constraints=_pins(dict(base.distributions)),
-        jars=table.keep_jars,
-    )
-
-
-def _deps_problem(request: BuildRequest, table: DepsTable, pins: Mapping[str, str]) -> Problem:
-    requirements = read_requirements(request.project.paths(table.requirements), table.packages)
-    if not requirements:
-        raise UsageError(
-            "There is no requirement to build deps.zip from.",
-            "Expected a requirements file or packages.",
-            "Give -r requirements.txt, or set deps.requirements in bundle.toml.",
-        )
-    return Problem(requirements, constraints=_pins(pins), dependencies=not table.no_deps)
-
-
-def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(f"{name}=={version}" for name, version in versions.items()))
+    return base, replace(request.target, python=base.python_version)
 
 
 def _rules(chosen: tuple[str, ...] | None, *, keep_jars: bool) -> tuple[str, ...]:

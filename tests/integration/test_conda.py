@@ -34,7 +34,8 @@ from bundler.flink.job import job_bundle
 from bundler.flink.local.run import run_local
 from bundler.project.tables import find_project
 from bundler.session import Session
-from bundler.stages.make import BuildRequest, make_bundle
+from bundler.stages.make import make_bundle
+from bundler.stages.request import BuildRequest
 from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.support.progress import Progress

@@ -15,7 +15,8 @@ from bundler.lock.requirements import read_requirements
 from bundler.lock.resolve import Problem, resolve, wheel_tags
 from bundler.project.tables import find_project
 from bundler.session import Session
-from bundler.stages.make import BuildRequest, VenvContents, make_deps, make_locks
+from bundler.stages.make import make_deps, make_locks
+from bundler.stages.request import BuildRequest, VenvContents
 from bundler.support.cache import Cache
 from bundler.support.progress import SILENT, Progress
 from bundler.target import Target
