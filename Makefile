@@ -34,7 +34,7 @@ demo: install
 	$(BIN)/bundle run --project examples/opencv
 
 docs: install
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: install
 	$(BIN)/python -m tests.benchmarks

@@ -1,7 +1,7 @@
 """Finds a mark in generated images, with OpenCV from deps.zip and the mark from models.zip.
 
-Each row of the result says what was counted and found, and where the interpreter, OpenCV and the
-data file of the worker that computed it lie. A Java function from shout.jar writes the place in
+Each row of the result shows what was counted and found, and the paths of the interpreter, OpenCV and
+the data file on the worker that computed it. A Java function from shout.jar writes the place in
 capitals.
 """
 
@@ -13,7 +13,7 @@ import numpy
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
 from pyflink.table.udf import udf
 
-# Workers start in the folder that the archives are unpacked in, each under its file name.
+# Workers start in the folder where Flink unpacks the archives, each under its file name.
 MARK = "models.zip/models/mark.pgm"
 SIDE = 160
 

@@ -11,7 +11,6 @@ import pytest
 
 from bundler.project.tables import Tables
 from bundler.slim.rules import RULES
-from tests.support.literals import string_literals
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -51,18 +50,3 @@ def test_every_slimming_rule_is_described() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), target
-
-
-def test_the_errors_of_troubleshooting_are_those_of_the_code() -> None:
-    text = (DOCS / "troubleshooting.md").read_text().partition("## In the job's own")[0]
-    quoted = re.findall(r"(?m)^\| `([^`]+)` \|", text)
-    assert len(quoted) > 20
-
-    messages = [message for message, _ in string_literals(ROOT / "bundler")]
-    missing = [error for error in quoted if not any(_says(each, error) for each in messages)]
-    assert not missing
-
-
-def _says(message: str, error: str) -> bool:
-    """Whether ``message``, with a … for each value put into it, contains ``error``."""
-    return all(part.strip() in message for part in error.split("…"))
