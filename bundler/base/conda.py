@@ -35,7 +35,7 @@ from bundler.base.solver import (
 )
 from bundler.base.store import NewBase, keep, key_of
 from bundler.elf.info import read_elf_file
-from bundler.errors import BuildError, ResolutionError, UsageError
+from bundler.errors import BuildError, ResolutionError, UsageError, not_cached
 from bundler.session import Session
 
 if TYPE_CHECKING:
@@ -101,11 +101,7 @@ def make_conda_base(
 
     def make(staging: Path) -> NewBase:
         if session.offline and (missing := missing_from_cache(solution, packages)):
-            raise BuildError(
-                f"The conda package {missing} is not in the cache.",
-                "With --offline only the cache is read.",
-                "Run once without --offline.",
-            )
+            raise not_cached(f"the conda package {missing}")
         prefix = staging / "prefix"
         install(problem, solution, prefix, packages, session.progress)
         return _pack(prefix, staging, target, session.progress)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bundler.base.host import make_host_base, no_host
 from bundler.base.model import Base, BaseOptions
 from bundler.base.standalone import cached_standalone, obtain_standalone_base, recent_failure
-from bundler.errors import BuildError, UsageError, VerificationError
+from bundler.errors import BuildError, VerificationError, missing_extra, option, unknown
 from bundler.session import Session
 from bundler.support.interpreters import find_host
 
@@ -79,11 +79,7 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
         try:
             from bundler.base.conda import make_conda_base, pack_conda_prefix
         except ImportError as error:
-            raise UsageError(
-                f"--base conda needs the Python package {error.name}, which is not installed.",
-                "Expected the conda extra of flink-bundler.",
-                "Run: pip install 'flink-bundler[conda]'",
-            ) from error
+            raise missing_extra("conda", "A conda base", error) from error
         if options.from_prefix is not None:
             return pack_conda_prefix(options.from_prefix, target, session)
         return make_conda_base(
@@ -94,11 +90,7 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
             lock=options.lock,
             policy=options.lock_policy,
         )
-    raise UsageError(
-        f"Unknown base '{kind}'.",
-        f"Known: {', '.join(KINDS)}.",
-        "Choose one of these with --base or venv.base.",
-    )
+    raise unknown("base", kind, KINDS, f"Change {option('base')}.")
 
 
 def _automatic(target: Target, session: Session, options: BaseOptions) -> Base:

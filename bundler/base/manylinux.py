@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.base.model import Base
 from bundler.base.prefix import make_relocatable
 from bundler.base.store import NewBase, keep, key_of, load
-from bundler.errors import BuildError
+from bundler.errors import BuildError, not_cached
 from bundler.session import Session
 from bundler.support.interpreters import Interpreter
 
@@ -90,11 +90,7 @@ def make_manylinux_base(target: Target, session: Session, image: str | None = No
             session.cache, _identity(seen.id, target), "manylinux", f"the Python of {seen.name}"
         )
         if base is None:
-            raise BuildError(
-                f"Python {target.python} of {seen.name} is not in the cache.",
-                "With --offline only the cache is read, and no container is started.",
-                "Run once without --offline.",
-            )
+            raise not_cached(f"Python {target.python} of {seen.name}")
         return base
     with engine() as client:
         found = obtain_image(client, image, target, session)

@@ -22,7 +22,7 @@ from rattler.exceptions import (
     SolverError,
 )
 
-from bundler.errors import BuildError, FetchError, ResolutionError, UsageError
+from bundler.errors import BuildError, FetchError, ResolutionError, UsageError, not_cached
 from bundler.session import Session
 from bundler.support.files import whole_file
 
@@ -91,11 +91,7 @@ def solve(problem: CondaProblem, folder: Path, session: Session) -> list[rattler
         ) from error
     except (GatewayError, FetchRepoDataError) as error:
         if session.offline:
-            raise FetchError(
-                f"The package lists of {names} are not in the cache.",
-                "With --offline only the cache and locks are read.",
-                "Run once without --offline.",
-            ) from error
+            raise not_cached(f"the package lists of {names}") from error
         raise FetchError(
             f"A conda channel could not be read: {_one_line(error)}",
             f"Expected {problem.subdir}/repodata.json in each of: {names}.",

@@ -13,7 +13,7 @@ import typer
 import bundler
 from bundler.cli.options import ProjectPath, absolute, reporting
 from bundler.cli.report import Report
-from bundler.errors import UsageError
+from bundler.errors import unknown
 from bundler.flink.model import JobBundle, JobResult
 
 Timeout = Annotated[
@@ -119,7 +119,7 @@ def config(
     from bundler.flink.configuration import flat, shell_command
 
     if form not in FORMS:
-        raise UsageError(f"'{form}' is no format.", f"Known: {', '.join(FORMS)}.", "Choose one.")
+        raise unknown("format", form, FORMS)
     found = bundler.configuration(job, archives_at=archives_at)
     if form == "yaml":
         options = {key: flat(value) for key, value in found.options.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.containers.engine import architecture_of, engine_words
 from bundler.containers.image_build import build_image
 from bundler.containers.recipes import recipes, reference_of
-from bundler.errors import BuildError
+from bundler.errors import BuildError, not_cached
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.support.files import whole_file
@@ -68,16 +68,12 @@ def obtain_image(
 def last_image(given: str | None, target: Target, cache: Cache) -> SeenImage:
     """What `obtain_image` found when it was last asked the same; no engine is needed.
 
-    Raises BuildError if it never was.
+    Raises FetchError if it never was.
     """
     name, reference = _named(given, target)
     seen = _seen(cache, reference)
     if seen is None:
-        raise BuildError(
-            f"The image {name} has not been used on this machine yet.",
-            "With --offline only the cache is read, and no engine is asked.",
-            "Run once without --offline.",
-        )
+        raise not_cached(f"the image {name}")
     return seen
 
 

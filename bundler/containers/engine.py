@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import BuildError, not_installed
+from bundler.errors import BuildError, missing_extra
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -35,7 +35,7 @@ def engine() -> Iterator[DockerClient]:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
     except ImportError as error:
-        raise not_installed("for container builds", error) from error
+        raise missing_extra("container", "A container build", error) from error
     address = _address()
     try:
         client = docker.DockerClient(

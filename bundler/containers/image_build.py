@@ -22,7 +22,7 @@ from bundler.containers.engine import engine, engine_words, machine_of, proxies
 from bundler.containers.images import RECIPE_LABEL, ImageState, image_state, recipe_label
 from bundler.containers.log import Log, build_log
 from bundler.containers.recipes import recipe_digest, recipe_files, recipes, reference_of
-from bundler.errors import BuildError, UsageError
+from bundler.errors import BuildError, UsageError, unknown
 from bundler.session import Session
 
 if TYPE_CHECKING:
@@ -110,10 +110,8 @@ def build_image(name: str, session: Session, options: ImageOptions = ImageOption
 
 def _check(name: str, options: ImageOptions) -> None:
     if name not in recipes():
-        raise UsageError(
-            f"'{name}' is not a build image.",
-            f"Known: {', '.join(recipes())}.",
-            "Choose one of these, or name any image with --image when you build wheels.",
+        raise unknown(
+            "build image", name, recipes(), "Other images need no recipe: name one with --image."
         )
     if name != _DEBIAN and (options.base or options.pythons):
         raise UsageError(

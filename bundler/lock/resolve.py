@@ -20,7 +20,7 @@ import tomli_w
 from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
 from packaging.utils import parse_wheel_filename
 
-from bundler.errors import ResolutionError
+from bundler.errors import MetadataError, ResolutionError
 from bundler.lock.pylock import Lock, LockInputs, make_lock, moved
 from bundler.lock.requirements import Requirements
 from bundler.session import Session
@@ -216,10 +216,6 @@ def _with_unfit_wheels(pylock: Pylock, target: Target) -> Iterator[str]:
     for package, source in Lock(pylock, Path()).select(target):
         if isinstance(source, PackageSdist) and package.wheels:
             yield str(package.name)
-
-
-class MetadataError(ResolutionError):
-    """What a source requires cannot be told here: its build backend fails on this machine."""
 
 
 def _unsolvable(stderr: str, target: Target, problem: Problem) -> ResolutionError:

@@ -23,7 +23,7 @@ from bundler.archive.read import zip_entries
 from bundler.archive.record import Row, encoded, parse_record, render_record
 from bundler.archive.writer import write_archive
 from bundler.elf.strip import strip
-from bundler.errors import BundlerError, UsageError
+from bundler.errors import BundlerError, option, unknown
 from bundler.support.cache import Cache
 from bundler.support.files import sha256_of, whole_folder
 from bundler.support.progress import SILENT, Progress
@@ -333,10 +333,8 @@ def check_rules(rules: Iterable[str]) -> None:
     """Raise UsageError if one of ``rules`` is none of `RULES`."""
     for name in rules:
         if name not in RULES:
-            raise UsageError(
-                f"'{name}' is not a slimming rule.",
-                f"Known: {', '.join(RULES)}.",
-                "Correct it, or take --no-slim to keep everything.",
+            raise unknown(
+                "slimming rule", name, RULES, f"Change {option('slim')}; --no-slim keeps all files."
             )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bundler.base import Base
-from bundler.errors import UsageError
+from bundler.errors import MetadataError, UsageError
 from bundler.lock.joint import Pair, differing, solve_beside, solve_pair
 from bundler.lock.policy import LockPolicy, resolve_lock
 from bundler.lock.pylock import Lock
 from bundler.lock.requirements import read_requirements
-from bundler.lock.resolve import MetadataError, Problem, resolve, with_setuptools_cap
+from bundler.lock.resolve import Problem, resolve, with_setuptools_cap
 from bundler.project.tables import DepsTable, Project, VenvTable
 from bundler.stages.request import BuildRequest, VenvContents, container_options
 from bundler.target import Target

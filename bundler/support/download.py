@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from bundler.errors import FetchError
+from bundler.errors import FetchError, not_cached
 from bundler.support.cache import Cache
 from bundler.support.files import sha256_of, whole_file
 from bundler.support.http import CONNECTIONS, http_client
@@ -77,12 +77,9 @@ def download(
                 progress.warn(f"{item.name} in the cache is damaged; it is fetched again.")
         remote = [item for item, _ in missing if urlsplit(item.url).scheme != "file"]
         if offline and remote:
-            raise FetchError(
-                f"{len(remote)} files are not in the cache: "
-                f"{', '.join(item.name for item in remote[:5])}{' ...' if remote[5:] else ''}",
-                "With --offline only the cache is read.",
-                "Run once without --offline.",
-            )
+            names = ", ".join(item.name for item in remote[:5])
+            more = f" and {len(remote) - 5} more files" if remote[5:] else ""
+            raise not_cached(f"{names}{more}")
         if not missing:
             return places
         settings = index_settings()

@@ -21,7 +21,7 @@ from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.settings import settings_for
 from bundler.containers.steps import prepare
-from bundler.errors import BuildError, UsageError
+from bundler.errors import BuildError, UsageError, missing_extra
 from bundler.releases import FLINK_LINES
 from bundler.session import Session
 from bundler.support.files import check_writable, whole_file
@@ -302,16 +302,15 @@ def _files(made: Sequence[BuiltWheel]) -> Iterator[Path]:
 
 
 def check_with_twine(files: Sequence[Path]) -> None:
-    """Raise BuildError for the first of ``files`` whose metadata an index would refuse."""
+    """Raise BuildError for the first of ``files`` whose metadata an index would refuse.
+
+    Raises UsageError if twine is not installed.
+    """
     finished = run([sys.executable, "-m", "twine", "check", *files], env={"NO_COLOR": "1"})
     if finished.returncode == 0:
         return
     if "No module named twine" in finished.stderr:
-        raise BuildError(
-            "twine is not installed.",
-            "It checks and uploads wheels.",
-            "Install flink-bundler[wheel].",
-        )
+        raise missing_extra("wheel", "The check of wheels", ImportError(name="twine"))
     lines = [line.strip() for line in (finished.stdout + finished.stderr).splitlines()]
     said = [line for line in lines if line.startswith(("ERROR", "FAILED")) or "FAILED" in line]
     raise BuildError(

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from bundler.errors import BuildError, FetchError, UsageError
+from bundler.errors import BuildError, FetchError, UsageError, missing_extra
 from bundler.support.files import sha256_of
 from bundler.support.index import index_settings
 from bundler.support.process import run
@@ -63,11 +63,7 @@ class Repository:
             from twine.exceptions import InvalidConfiguration
             from twine.utils import get_repository_from_config
         except ImportError as error:
-            raise BuildError(
-                "twine is not installed.",
-                "It uploads wheels.",
-                "Install flink-bundler[wheel].",
-            ) from error
+            raise missing_extra("wheel", "An upload", error) from error
         try:
             return dict(get_repository_from_config(str(self.config or "~/.pypirc"), self.name))
         except InvalidConfiguration as error:

@@ -22,7 +22,7 @@ from bundler.archive.content import whole
 from bundler.archive.glibc import elf_entries
 from bundler.archive.read import zip_entries
 from bundler.elf.info import ElfInfo
-from bundler.errors import VerificationError, not_installed
+from bundler.errors import VerificationError, missing_extra
 from bundler.wheels.stable_abi import stable_abi_faults
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _policy(target: Target) -> Policy:
         from auditwheel.libc import Libc
         from auditwheel.policy import WheelPolicies
     except ImportError as error:
-        raise not_installed("that check binaries", error) from error
+        raise missing_extra("container", "The check of binaries", error) from error
     policies = WheelPolicies(libc=Libc.GLIBC, arch=Architecture(target.architecture))
     fitting = {}
     for policy in policies:

@@ -18,7 +18,7 @@ from bundler.containers.log import Log, build_log
 from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.steps import prepare, python_in, run_step
-from bundler.errors import BuildError
+from bundler.errors import not_cached
 from bundler.session import Session
 from bundler.support.files import digest_of, whole_file
 from bundler.wheels.fit import check_wheel
@@ -88,11 +88,7 @@ def _built(folder: Path) -> Path | None:
 def _kept(source: Source, place: Path, image: SeenImage) -> Path:
     wheel = _built(place)
     if wheel is None:
-        raise BuildError(
-            f"{source.label}, built in {image.name}, is not in the cache.",
-            "With --offline only the cache is read, and no container is started.",
-            "Run once without --offline.",
-        )
+        raise not_cached(f"{source.label}, built in {image.name}")
     return wheel
 
 

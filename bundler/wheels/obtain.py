@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.pylock import PackageArchive, PackageWheel
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from bundler.errors import BuildError, UsageError
+from bundler.errors import BuildError, option, unknown
 from bundler.lock.fetch import download_of, fetch
 from bundler.lock.pylock import Lock
 from bundler.session import Session
@@ -38,11 +38,7 @@ class Builder:
 
     def __post_init__(self) -> None:
         if self.kind not in BUILDERS:
-            raise UsageError(
-                f"Unknown builder '{self.kind}'.",
-                f"Known: {', '.join(BUILDERS)}.",
-                "Choose one of these with --builder or build.builder.",
-            )
+            raise unknown("builder", self.kind, BUILDERS, f"Change {option('builder')}.")
 
 
 @dataclass(frozen=True, slots=True)

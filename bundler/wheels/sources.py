@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs
 
-from bundler.errors import FetchError, UsageError
+from bundler.errors import FetchError, UsageError, not_cached
 from bundler.lock.fetch import download_of, fetch
 from bundler.lock.pylock import Lock
 from bundler.lock.resolve import wheel_tags
@@ -114,11 +114,7 @@ def _clone(
     if place.is_dir():
         return place
     if session.offline:
-        raise FetchError(
-            f"The clone of {name} is not in the cache.",
-            "With --offline only the cache is read.",
-            "Run once without --offline.",
-        )
+        raise not_cached(f"the clone of {name}")
     with session.progress.task(f"Cloning {name}"), whole_folder(place) as temporary:
         clone = ["git", "clone", "--quiet", "--no-checkout", _with_credentials(url, indexes)]
         clone.append(str(temporary))

@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from bundler.archive.content import whole
-from bundler.errors import VerificationError, not_installed
+from bundler.errors import VerificationError, missing_extra
 
 if TYPE_CHECKING:
     from bundler.archive.entry import Entry
@@ -62,7 +62,7 @@ def _stable_symbols() -> dict[str, tuple[int, int]]:
     try:
         from abi3info import DATAS, FUNCTIONS
     except ImportError as error:
-        raise not_installed("that check binaries", error) from error
+        raise missing_extra("container", "The check of binaries", error) from error
     rows = (*FUNCTIONS.values(), *DATAS.values())
     return {row.symbol.linux: (row.added.major, row.added.minor) for row in rows}
 

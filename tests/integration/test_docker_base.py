@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundler.base import BaseOptions, find_base
-from bundler.errors import BuildError
+from bundler.errors import BuildError, FetchError
 from bundler.flink.local.cluster import LocalCluster
 from bundler.flink.model import JobBundle
 from bundler.flink.submit import submit
@@ -60,7 +60,7 @@ def test_the_python_of_an_image_runs_from_another_folder(
     offline = BaseOptions(image=image, offline=True)
     assert find_base("manylinux", TARGET, Session(cache), options=offline) == again
     other = Target.parse(python="3.8", platform=PLATFORM)
-    with pytest.raises(BuildError, match=r"Python \S+ of \S+ is not in the cache"):
+    with pytest.raises(FetchError, match=r"Not in the cache: Python \S+ of \S+"):
         find_base("manylinux", other, Session(cache), options=offline)
 
 

@@ -21,7 +21,7 @@ import pytest
 from bundler.containers.engine import engine
 from bundler.containers.in_image import resolve_for_interpreter
 from bundler.containers.options import ContainerOptions
-from bundler.errors import BuildError, VerificationError
+from bundler.errors import BuildError, FetchError, VerificationError
 from bundler.lock.pylock import read_lock
 from bundler.lock.requirements import read_requirements
 from bundler.lock.resolve import Problem
@@ -455,7 +455,7 @@ def test_deps_with_a_package_that_needs_a_compiler_and_a_system_package(
 
 def test_offline_nothing_is_built(image: str, own_cache: Cache, tmp_path: Path) -> None:
     source = c_source(tmp_path, "unbuilt")
-    with pytest.raises(BuildError, match="has not been used on this machine yet"):
+    with pytest.raises(FetchError, match="Not in the cache: the image"):
         build_in_container(
             [source], TARGET, Session(own_cache, offline=True), options=offline(image)
         )

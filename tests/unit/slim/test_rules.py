@@ -139,7 +139,7 @@ def test_an_arrow_library_stays_if_another_is_linked_with_it(tmp_path: Path) -> 
 
 
 def test_a_rule_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'nonsense' is not a slimming rule"):
+    with pytest.raises(UsageError, match="Unknown slimming rule 'nonsense'"):
         slim([], ["nonsense"])
 
 

@@ -50,7 +50,7 @@ def test_a_second_fetch_asks_for_nothing(index: Index, cache: Cache) -> None:
 
 def test_offline_without_the_file(index: Index, cache: Cache) -> None:
     item = download(index, make_wheel(index.folder))
-    with pytest.raises(FetchError, match="not in the cache"):
+    with pytest.raises(FetchError, match="Not in the cache"):
         fetch([item], Session(cache, offline=True))
     assert index.requests == []
 

@@ -28,7 +28,7 @@ def test_a_release_moves_with_the_index(
     with serve(tmp_path / "other") as other:
         wheel.rename(other.folder / wheel.name)
         clean_environment.setenv("PIP_INDEX_URL", f"{other.url}/simple")
-        with pytest.raises(FetchError, match="not in the cache"):
+        with pytest.raises(FetchError, match="Not in the cache"):
             fetch_release("tool", "1.0", Session(cache, offline=True))
         assert fetch_release("tool", "1.0", Session(cache)) == found
     clean_environment.setenv("PIP_FIND_LINKS", str(tmp_path / "other"))
