@@ -1,7 +1,7 @@
 """Finds a mark in generated images, with OpenCV from deps.zip and the mark from models.zip.
 
-Each row of the result shows what was counted and found, and the paths of the interpreter, OpenCV and
-the data file on the worker that computed it. A Java function from shout.jar writes the place in
+Each row of the result shows what was counted and found, and the paths of interpreter, OpenCV and
+data file on the worker that computed it. A Java function from shout.jar writes the place in
 capitals.
 """
 

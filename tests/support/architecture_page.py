@@ -1,4 +1,4 @@
-"""docs/explanation/architecture.md: the list of modules in it is what the tree and pyproject say."""
+"""docs/explanation/architecture.md: its list of modules is what the tree and pyproject say."""
 
 from __future__ import annotations
 
