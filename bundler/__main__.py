@@ -13,3 +13,7 @@ def main() -> None:
         command_line()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,18 +1,62 @@
-"""The command line: words to values and back, no logic."""
+"""The command ``bundle``: which commands there are, and where each one is."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bundler.cli import cmd_archives, cmd_image, cmd_job, cmd_plugin, cmd_project, cmd_wheel
+import bundler
+from bundler.cli.group import Group
+
+COMMANDS = {
+    "venv": ("cmd_archives", "Build venv.zip: a relocatable Python with PyFlink."),
+    "deps": ("cmd_archives", "Build deps.zip: the packages that the job imports."),
+    "data": ("cmd_archives", "Build a data archive from files and folders."),
+    "jars": ("cmd_archives", "Check JAR files and list them."),
+    "init": ("cmd_project", "Create a project with a working job."),
+    "lock": ("cmd_project", "Resolve the requirements and update the lock files."),
+    "build": ("cmd_project", "Build everything that bundle.toml describes."),
+    "config": ("cmd_job", "Print Flink's configuration for the bundle."),
+    "run": ("cmd_job", "Run the job on a local Flink."),
+    "submit": ("cmd_job", "Submit the job to a Flink cluster."),
+    "plugin": ("cmd_plugin", "List, create and package plugins."),
+    "wheel": ("cmd_wheel", "Build and publish wheels of your own extension."),
+    "image": ("cmd_image", "Build the container images that wheels are built in."),
+}
+"""Each command or group with its module in this folder, and the first line of its help."""
+
+
+class Commands(Group):
+    """The commands of `COMMANDS`; only the module of the one that is asked for is loaded."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order in which help shows them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command or group ``cmd_name``, loaded now; None if there is none."""
+        if cmd_name not in COMMANDS:
+            # For the names that are suggested instead.
+            self.commands.update({name: self.get_command(ctx, name) for name in COMMANDS})
+            return None
+        module, _ = COMMANDS[cmd_name]
+        group = typer.main.get_group(import_module(f"bundler.cli.{module}").app)
+        return group if group.name == cmd_name else group.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
 
 app = typer.Typer(
     name="bundle",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help costs 0.2 s on every start
@@ -21,30 +65,10 @@ app = typer.Typer(
     "6 would not work on the target, 7 failed download, 130 interrupted.",
 )
 
-for _command in (
-    cmd_archives.venv,
-    cmd_archives.deps,
-    cmd_archives.data,
-    cmd_archives.jars,
-    cmd_project.init,
-    cmd_project.lock,
-    cmd_project.build,
-    cmd_job.config,
-    cmd_job.run,
-    cmd_job.submit,
-):
-    app.command()(_command)
-app.add_typer(cmd_wheel.wheel_app)
-app.add_typer(cmd_image.image_app)
-app.command("plugins")(cmd_plugin.plugins_command)
-app.add_typer(cmd_plugin.plugin_app)
 
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(version("flink-bundler"))
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(bundler.__version__)
         raise typer.Exit
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 import bundler
+from bundler.cli.command import Command, given
 from bundler.cli.options import (
-    BuilderKind,
+    BaseChoice,
+    BuilderChoice,
     Flink,
     Image,
     NoCheck,
@@ -19,61 +20,53 @@ from bundler.cli.options import (
     Platform,
     ProjectPath,
     Python,
+    Requirements,
     Slim,
+    Strict,
     absolute,
-    reporting,
     slim_rules,
 )
-from bundler.cli.report import Report
+from bundler.cli.report import Report, megabytes
 
-if TYPE_CHECKING:
-    from bundler.jars.listing import JarFile
-    from bundler.stages.pack import Packed
-
-RequirementsFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--requirements", "-r", help="Requirements file, or several with several -r."),
-]
+app = typer.Typer(rich_markup_mode=None)
 
 
-@reporting
+@app.command(cls=Command)
 def venv(
-    report: Report,
+    ctx: typer.Context,
     python: Python = None,
     flink: Flink = None,
     platform: Platform = None,
-    base: Annotated[
-        str | None,
-        typer.Option(help="Where its Python comes from: auto, standalone, host, manylinux, conda."),
-    ] = None,
-    requirements: RequirementsFiles = None,
+    base: BaseChoice = None,
+    requirements: Requirements = None,
     environment: Annotated[
         Path | None,
-        typer.Option(help="environment.yml for --base conda."),
+        typer.Option(metavar="FILE", help="environment.yml for --base conda."),
     ] = None,
     from_prefix: Annotated[
         Path | None,
-        typer.Option(help="An existing conda environment to take as base."),
+        typer.Option(metavar="FOLDER", help="Existing conda environment to use as the base."),
     ] = None,
     plugin: Annotated[
         list[Path] | None,
         typer.Option(
             "--plugin",
-            help="An eKuiper plugin whose conda environment is taken, or several.",
+            metavar="PATH",
+            help="eKuiper plugin whose conda environment becomes the base (repeatable).",
             exists=True,
         ),
     ] = None,
     keep_jars: Annotated[
-        bool, typer.Option("--keep-jars", help="Keep Flink's JARs, which the cluster has itself.")
+        bool, typer.Option("--keep-jars", help="Keep Flink's JARs, which the cluster already has.")
     ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a Python that needs a newer glibc.")
-    ] = False,
+    strict: Strict = False,
     slim: Slim = None,
     no_slim: NoSlim = False,
-    builder: BuilderKind = None,
+    builder: BuilderChoice = None,
     image: Image = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The archive.")] = Path("venv.zip"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Archive to write.")
+    ] = Path("venv.zip"),
     offline: Offline = False,
     no_check: NoCheck = False,
     project: ProjectPath = Path(),
@@ -96,30 +89,34 @@ def venv(
         },
         build={"builder": builder, "image": image},
     )
+    report = given(ctx, Report)
     session = report.session(offline=offline)
     packed = bundler.build_venv(chosen, output, session=session, check=not no_check)
-    show(report, [packed])
+    report.archives([packed])
 
 
-@reporting
+@app.command(cls=Command)
 def deps(
-    report: Report,
-    requirements: RequirementsFiles = None,
+    ctx: typer.Context,
+    requirements: Requirements = None,
     python: Python = None,
     flink: Flink = None,
     platform: Platform = None,
-    no_deps: Annotated[
-        bool, typer.Option("--no-deps", help="Only what is named, not what it needs.")
-    ] = False,
+    no_deps: Annotated[bool, typer.Option("--no-deps", help="Do not add dependencies.")] = False,
     exclude_in: Annotated[
         Path | None,
-        typer.Option(help="A venv.zip whose packages are left out, and whose target is taken."),
+        typer.Option(
+            metavar="VENV.ZIP",
+            help="Leave out the packages of this venv.zip, and build for its target.",
+        ),
     ] = None,
     slim: Slim = None,
     no_slim: NoSlim = False,
-    builder: BuilderKind = None,
+    builder: BuilderChoice = None,
     image: Image = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The archive.")] = Path("deps.zip"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Archive to write.")
+    ] = Path("deps.zip"),
     offline: Offline = False,
     no_check: NoCheck = False,
     project: ProjectPath = Path(),
@@ -140,85 +137,47 @@ def deps(
         },
         build={"builder": builder, "image": image},
     )
+    report = given(ctx, Report)
     session = report.session(offline=offline)
     packed = bundler.build_deps(
         chosen, output, venv=exclude_in, session=session, check=not no_check
     )
-    show(report, [packed])
+    report.archives([packed])
 
 
-@reporting
+@app.command(cls=Command)
 def data(
-    report: Report,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The archive.")] = Path("data.zip"),
+    ctx: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Archive to write.")
+    ] = Path("data.zip"),
 ) -> None:
     """Build a data archive from files and folders.
 
-    Each lies at its root, under its own name. Example: bundle data ./models -o models.zip
+    Each of them is at the root of the archive, under its own name.
+
+    Example: bundle data ./models -o models.zip
     """
-    show(report, [bundler.build_data(paths, output, session=report.session())])
+    report = given(ctx, Report)
+    report.archives([bundler.build_data(paths, output, session=report.session())])
 
 
-@reporting
+@app.command(cls=Command)
 def jars(
-    report: Report,
-    files: Annotated[list[Path], typer.Argument(help="JAR files.")],
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="JAR files.")],
 ) -> None:
-    """Check JAR files and print the list of them.
+    """Check JAR files and list them.
 
     Example: bundle jars ./connector.jar ./udfs.jar
     """
     from bundler.jars.listing import jar_list
 
+    report = given(ctx, Report)
     found = jar_list(files, report.progress())
     report.table(
         {"jars": [{"file": str(j.path), "size": j.size, "sha256": j.sha256} for j in found]},
         ["JAR", "size", "sha256"],
         [[str(jar.path), megabytes(jar.size), jar.sha256] for jar in found],
     )
-
-
-def show(report: Report, packed: Sequence[Packed], jars: Sequence[JarFile] = ()) -> None:
-    """Print the table of what was built: file, size, seconds, sha256."""
-    rows = [
-        [
-            str(item.archive.path),
-            megabytes(item.archive.size),
-            f"{item.seconds:5.2f} s",
-            f"{len(item.packages) or '-':>8}",
-            item.archive.sha256,
-        ]
-        for item in packed
-    ]
-    rows += [[_shown(jar.path), megabytes(jar.size), "", "", jar.sha256] for jar in jars]
-    value = {"archives": [as_json(item) for item in packed]}
-    if jars:
-        value["jars"] = [
-            {"file": str(jar.path), "size": jar.size, "sha256": jar.sha256} for jar in jars
-        ]
-    report.table(value, ["file", "size", "time", "packages", "sha256"], rows)
-
-
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def as_json(item: Packed) -> dict[str, Any]:
-    """One archive for scripts: sizes in bytes, seconds that writing took."""
-    return {
-        "kind": item.kind,
-        "file": str(item.archive.path),
-        "size": item.archive.size,
-        "entries": item.archive.entries,
-        "seconds": round(item.seconds, 3),
-        "sha256": item.archive.sha256,
-        "packages": dict(sorted(item.packages.items())),
-        "executable": item.executable,
-    }
-
-
-def megabytes(size: int) -> str:
-    """A size for people, right-aligned."""
-    return f"{size / 1e6:7.1f} MB" if size >= 1e6 else f"{size / 1e3:7.1f} kB"

@@ -6,48 +6,61 @@ from typing import Annotated
 
 import typer
 
-from bundler.cli.options import reporting
-from bundler.cli.report import Report
+from bundler.cli.command import Command, given
+from bundler.cli.group import Group
+from bundler.cli.options import Network, pairs
+from bundler.cli.report import Report, megabytes
 
-image_app = typer.Typer(
+app = typer.Typer(
     name="image",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Images to build wheels in: list them, build them.",
+    help="Build the container images that wheels are built in.",
 )
 
 
-@image_app.command()
-@reporting
+@app.command(cls=Command)
 def build(
-    report: Report,
-    name: Annotated[str, typer.Argument(help="A name that `bundle image list` shows.")],
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name that `bundle image list` shows.")
+    ],
     base: Annotated[
         str | None,
-        typer.Option("--from", help="Begin with this image instead of debootstrap (debian only)."),
+        typer.Option(
+            "--from",
+            metavar="IMAGE",
+            help="Image to start from instead of debootstrap (debian only).",
+        ),
     ] = None,
     python: Annotated[
         list[str] | None,
         typer.Option(
-            help="Put this machine's CPython 3.X in too, or compile 3.Xt there (debian only)."
+            metavar="VERSION",
+            help="Also add this machine's CPython 3.X, or compile a free-threaded 3.Xt "
+            "(debian only, repeatable).",
         ),
     ] = None,
     build_arg: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for the Dockerfile, as REGISTRY=...")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Argument of the Dockerfile, such as REGISTRY=... (repeatable).",
+        ),
     ] = None,
-    network: Annotated[
-        str | None, typer.Option(help="Network mode of the engine, such as host.")
-    ] = None,
+    network: Network = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build anew, with today's packages.")
+        bool, typer.Option("--rebuild", help="Rebuild from scratch with current packages.")
     ] = False,
 ) -> None:
-    """Build an image, unless it is there already.
+    """Build an image, unless it is already built.
 
     Example: bundle image build debian --python 3.8 --python 3.13
     """
     from bundler.containers.image_build import ImageOptions, build_image
 
+    report = given(ctx, Report)
     options = ImageOptions(
         base=base,
         pythons=tuple(python or ()),
@@ -58,13 +71,12 @@ def build(
     state = build_image(name, report.session(), options)
     report.result(
         {"name": state.name, "reference": state.reference, "id": state.id, "size": state.size},
-        f"{state.reference}  {state.size / 1e6:.0f} MB  {state.id}",
+        f"{state.reference}  {megabytes(state.size).strip()}  {state.id}",
     )
 
 
-@image_app.command("list")
-@reporting
-def list_(report: Report) -> None:
+@app.command("list", cls=Command)
+def list_(ctx: typer.Context) -> None:
     """List the images, and which of them are built.
 
     Example: bundle image list
@@ -75,7 +87,7 @@ def list_(report: Report) -> None:
     rows = [
         [
             state.name,
-            f"{state.size / 1e6:8.0f} MB" if state.id else "not built",
+            megabytes(state.size) if state.id else "not built",
             state.created[:10],
             state.reference if state.id else "",
         ]
@@ -93,19 +105,4 @@ def list_(report: Report) -> None:
             for state in states
         ]
     }
-    report.table(value, ["name", "size", "built", "image"], rows)
-
-
-def pairs(words: list[str] | None, option: str) -> dict[str, str]:
-    """``NAME=VALUE`` words as a dict. Raises UsageError for one that is not."""
-    from bundler.errors import UsageError
-
-    found = {}
-    for word in words or ():
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise UsageError(
-                f"{option} '{word}' is not NAME=VALUE.", remedy=f"Write {option} NAME=VALUE."
-            )
-        found[name] = value
-    return found
+    given(ctx, Report).table(value, ["name", "size", "built", "image"], rows)

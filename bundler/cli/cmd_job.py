@@ -2,166 +2,159 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 import bundler
-from bundler.cli.options import ProjectPath, absolute, reporting
+from bundler.cli.command import Command, given
+from bundler.cli.options import ProjectPath, Timeout, absolute, pairs
 from bundler.cli.report import Report
-from bundler.errors import unknown
-from bundler.flink.model import JobBundle, JobResult
 
-Timeout = Annotated[
-    float | None,
-    typer.Option(help="Seconds that the job may take."),
-]
-FORMS = ("yaml", "arguments")
+app = typer.Typer(rich_markup_mode=None)
 
 
-def _job(
-    report: Report,
-    *,
-    dist: Annotated[Path | None, typer.Option(help="Folder of the bundle; default: dist.")] = None,
-    venv: Annotated[Path | None, typer.Option(help="A venv.zip, instead of a bundle.")] = None,
-    deps: Annotated[Path | None, typer.Option(help="A deps.zip.")] = None,
+@dataclass(frozen=True, slots=True)
+class JobWords:
+    """Which job: a bundle or single files, and what they say over ``[job]`` of bundle.toml."""
+
+    dist: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of the bundle; default: dist.")
+    ] = None
+    venv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="venv.zip to use instead of a bundle.")
+    ] = None
+    deps: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="deps.zip to use instead of a bundle.")
+    ] = None
     data: Annotated[
-        list[Path] | None, typer.Option(help="A data archive; may be given several times.")
-    ] = None,
-    jar: Annotated[
-        list[Path] | None, typer.Option(help="A JAR; may be given several times.")
-    ] = None,
+        list[Path] | None, typer.Option(metavar="FILE", help="Data archive (repeatable).")
+    ] = None
+    jar: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="JAR (repeatable).")] = None
     script: Annotated[
-        Path | None, typer.Option(help="The Python program that defines the job.")
-    ] = None,
+        Path | None, typer.Option(metavar="FILE", help="Python program that defines the job.")
+    ] = None
     module: Annotated[
-        str | None, typer.Option(help="A module to run as the job, instead of a script.")
-    ] = None,
+        str | None,
+        typer.Option(metavar="NAME", help="Module to run as the job instead of a script."),
+    ] = None
     py_file: Annotated[
-        list[Path] | None, typer.Option(help="A module, package or zip that the job imports.")
-    ] = None,
-    parallelism: Annotated[int | None, typer.Option(min=1, help="The job's parallelism.")] = None,
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="Module, package or zip that the job imports (repeatable)."
+        ),
+    ] = None
+    parallelism: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="Parallelism of the job.")
+    ] = None
     setting: Annotated[
-        list[str] | None, typer.Option("--set", "-D", help="KEY=VALUE for Flink.")
-    ] = None,
+        list[str] | None,
+        typer.Option("--set", "-D", metavar="KEY=VALUE", help="Flink option (repeatable)."),
+    ] = None
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(help="Arguments for the job's program; put them after --."),
-    ] = None,
-    project: ProjectPath = Path(),
-) -> JobBundle:
-    from bundler.flink.job import parse_settings
+        typer.Argument(metavar="ARGUMENT", help="Arguments of the job's program, after --."),
+    ] = None
+    project: ProjectPath = Path()
 
-    chosen = bundler.load_project(project)
-    given = parse_settings(setting or ())
-    chosen = chosen.overridden(
-        job={
-            "script": script.absolute() if script else None,
-            "module": module,
-            "files": absolute(py_file),
-            "parallelism": parallelism,
-            "arguments": arguments,
-            "configuration": {**chosen.tables.job.configuration, **given} if given else None,
-        }
-    )
-    if venv or deps or data or jar:
-        bundle = bundler.bundle_of_files(
-            venv=venv,
-            deps=deps,
-            data=data or (),
-            jars=jar or (),
-            flink=chosen.tables.target.flink,
-            session=report.session(),
+    def job(self, report: Report) -> bundler.JobBundle:
+        """The job that the words name. Raises UsageError."""
+        project = bundler.load_project(self.project)
+        settings = {**project.tables.job.configuration, **pairs(self.setting, "--set")}
+        project = project.overridden(
+            job={
+                "script": self.script and self.script.absolute(),
+                "module": self.module,
+                "files": absolute(self.py_file),
+                "parallelism": self.parallelism,
+                "arguments": self.arguments,
+                "configuration": settings if self.setting else None,
+            }
         )
-    else:
-        bundle = bundler.load_bundle(dist or chosen.folder / "dist")
-    return bundler.job_of(chosen, bundle)
+        if self.venv or self.deps or self.data or self.jar:
+            bundle = bundler.bundle_of_files(
+                venv=self.venv,
+                deps=self.deps,
+                data=self.data or (),
+                jars=self.jar or (),
+                flink=project.tables.target.flink,
+                session=report.session(),
+            )
+        else:
+            bundle = bundler.load_bundle(self.dist or project.folder / "dist")
+        return bundler.job_of(project, bundle)
 
 
-def _on_job(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, which takes a report and a job, the options that say which job."""
-    report, _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    _, *of_job = inspect.signature(_job, eval_str=True).parameters.values()
+class JobCommand(Command):
+    """A command on a job."""
 
-    @functools.wraps(command)
-    def wrapped(report: Report, **words: Any) -> None:
-        job = _job(report, **{option.name: words.pop(option.name) for option in of_job})
-        command(report, job, **words)
-
-    ordered = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in [*own, *of_job]]
-    wrapped.__signature__ = inspect.Signature([report, *ordered])  # type: ignore[attr-defined]
-    return wrapped
+    shared: ClassVar = (JobWords, Report)
 
 
-@reporting
-@_on_job
+@app.command(cls=JobCommand)
 def config(
-    report: Report,
-    job: JobBundle,
+    ctx: typer.Context,
     form: Annotated[
-        str, typer.Option("--format", help="yaml (the configuration file) or arguments.")
+        Literal["yaml", "arguments"],
+        typer.Option("--format", help="The configuration file, or arguments of flink run."),
     ] = "yaml",
     archives_at: Annotated[
         str | None,
-        typer.Option(help="Folder or URL where the cluster finds the archives."),
+        typer.Option(metavar="URL", help="Folder or URL where the cluster finds the archives."),
     ] = None,
 ) -> None:
     """Print Flink's configuration for the bundle.
 
-    As a configuration file, or as `flink run` arguments.
+    Prints a configuration file, or the arguments of `flink run`.
 
     Example: bundle config --archives-at oss://bucket/job
     """
-    from bundler.flink.configuration import flat, shell_command
-
-    if form not in FORMS:
-        raise unknown("format", form, FORMS)
+    report = given(ctx, Report)
+    job = given(ctx, JobWords).job(report)
     found = bundler.configuration(job, archives_at=archives_at)
     if form == "yaml":
-        options = {key: flat(value) for key, value in found.options.items()}
-        report.result({"configuration": options}, f"# {found.name}\n{found.text}".rstrip())
+        report.result({"configuration": found.settings}, f"# {found.name}\n{found.text}".rstrip())
     else:
-        words = list(found.arguments)
-        report.result({"arguments": words}, shell_command(words))
+        report.result({"arguments": list(found.arguments)}, found.command)
 
 
-@reporting
-@_on_job
+@app.command(cls=JobCommand)
 def run(
-    report: Report,
-    job: JobBundle,
+    ctx: typer.Context,
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65535, help="Port of the local Flink's REST API; default: a free one."
+            min=1,
+            max=65535,
+            metavar="PORT",
+            help="Port of the local Flink's REST API; default: a free one.",
         ),
     ] = None,
     timeout: Timeout = None,
     logs: Annotated[
         Path | None,
-        typer.Option(help="Folder to keep Flink's configuration and logs in."),
+        typer.Option(metavar="FOLDER", help="Folder to keep Flink's configuration and logs in."),
     ] = None,
 ) -> None:
     """Run the job on a local Flink.
 
-    Of the target's version; prints what the job prints.
+    Starts the target's Flink version and prints the job's output.
 
     Example: bundle run --project examples/opencv
     """
-    result = bundler.run(job, port=port, timeout=timeout, logs=logs, session=report.session())
-    _show(report, result)
+    report = given(ctx, Report)
+    job = given(ctx, JobWords).job(report)
+    report.job(bundler.run(job, port=port, timeout=timeout, logs=logs, session=report.session()))
 
 
-@reporting
-@_on_job
+@app.command(cls=JobCommand)
 def submit(
-    report: Report,
-    job: JobBundle,
-    master: Annotated[str, typer.Option(help="Flink's REST API, such as http://host:8081.")],
+    ctx: typer.Context,
+    master: Annotated[
+        str, typer.Option(metavar="URL", help="Flink's REST API, such as http://host:8081.")
+    ],
     until_running: Annotated[
         bool, typer.Option("--until-running", help="Return as soon as all tasks run.")
     ] = False,
@@ -172,23 +165,17 @@ def submit(
 ) -> None:
     """Submit the job to a Flink cluster.
 
-    By the REST API of Flink 1.17 or newer alone. Follows the job until it ends.
+    Needs only Flink's REST API (1.17 or newer). Follows the job until it ends.
 
     Example: bundle submit --master http://localhost:8081
     """
+    report = given(ctx, Report)
     result = bundler.submit(
-        job,
+        given(ctx, JobWords).job(report),
         master,
         follow=not until_running,
         detached=detached,
         timeout=timeout,
         session=report.session(),
     )
-    _show(report, result)
-
-
-def _show(report: Report, result: JobResult) -> None:
-    report.result(
-        {"job": result.job_id, "state": result.state, "master": result.master},
-        f"Job {result.job_id} on {result.master}: {result.state}",
-    )
+    report.job(result)

@@ -1,4 +1,4 @@
-"""``bundle plugins`` and ``bundle plugin new|pack``."""
+"""``bundle plugin list``, ``new`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -7,80 +7,97 @@ from typing import Annotated
 
 import typer
 
-from bundler.cli.options import reporting
+from bundler.cli.command import Command, given
+from bundler.cli.group import Group
 from bundler.cli.report import Report
 
-plugin_app = typer.Typer(name="plugin", no_args_is_help=True, help="Begin or pack a plugin.")
+app = typer.Typer(
+    name="plugin",
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List, create and package plugins.",
+)
 
 _SHOWN = ("kind", "name", "origin", "version", "where")
 
 
-@reporting
-def plugins_command(
-    report: Report,
+@app.command("list", cls=Command)
+def list_(
+    ctx: typer.Context,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Archives or folders; default: dist, else the working folder."),
+        typer.Argument(
+            metavar="PATH", help="Archives or folders; default: dist, else the working folder."
+        ),
     ] = None,
 ) -> None:
-    """List the plugins in archives and folders, with where each was found.
+    """List the plugins in archives and folders, and where each was found.
 
-    Example: bundle plugins dist/deps.zip plugins/
+    Example: bundle plugin list dist/deps.zip plugins/
     """
     from bundler.plugins.find_plugins import conda_environments, find_plugins
 
+    report = given(ctx, Report)
     chosen = paths or [Path("dist") if Path("dist").is_dir() else Path()]
     found = [plugin for path in chosen for plugin in find_plugins(path)]
-    value = {"plugins": [{key: getattr(plugin, key) for key in _SHOWN} for plugin in found]}
-    value["conda"] = [{"environment": name} for name in conda_environments(found)]
+    environments = conda_environments(found)
+    value = {
+        "plugins": [{key: getattr(plugin, key) for key in _SHOWN} for plugin in found],
+        "conda": [{"environment": name} for name in environments],
+    }
     report.table(value, _SHOWN, [[getattr(plugin, key) for key in _SHOWN] for plugin in found])
-    for name in conda_environments(found):
+    for name in environments:
         report.progress().note(
-            f"A plugin asks for the conda environment '{name}': bundle build, and bundle venv "
-            "--plugin, make venv.zip from its environment.yml."
+            f"A plugin needs the conda environment '{name}': `bundle build` and "
+            "`bundle venv --plugin` make venv.zip from its environment.yml."
         )
 
 
-@plugin_app.command()
-@reporting
+@app.command(cls=Command)
 def new(
-    report: Report,
-    name: Annotated[str, typer.Argument(help="The plugin's name, a Python module's.")],
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the plugin and of its Python module.")
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder to make; default: the name.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder to create; default: the name."
+        ),
     ] = None,
 ) -> None:
-    """Begin a plugin that runs in PyFlink jobs and in eKuiper, with tests that pass.
+    """Create a plugin that runs in PyFlink jobs and in eKuiper, with passing tests.
 
     Example: bundle plugin new thermometer
     """
     from bundler.plugins.new_plugin import new_plugin
 
-    written = new_plugin(name, output or Path(name))
-    report.result(
-        {"files": [str(path) for path in written]}, "\n".join(f"wrote {path}" for path in written)
-    )
+    given(ctx, Report).written("files", new_plugin(name, output or Path(name)))
 
 
-@plugin_app.command()
-@reporting
+@app.command(cls=Command)
 def pack(
-    report: Report,
+    ctx: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(help="A plugin project or a portable plugin's folder.", exists=True)
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Plugin project, or folder of a portable plugin.", exists=True
+        ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The zip; default: <name>.zip.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Zip to write; default: <name>.zip."),
     ] = None,
 ) -> None:
-    """Make the zip that eKuiper installs, and that a pipeline can name as it is.
+    """Package a plugin as the zip that eKuiper installs and that a pipeline can name.
 
     Example: bundle plugin pack ./thermometer
     """
     from bundler.plugins.pack_plugin import pack_plugin
 
     archive = pack_plugin(folder, output)
-    report.result(
+    given(ctx, Report).result(
         {"path": str(archive.path), "size": archive.size, "sha256": archive.sha256},
         f"{archive.path}  {archive.size} bytes  {archive.sha256}",
     )

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 import bundler
-from bundler.cli.cmd_archives import show
+from bundler.cli.command import Command, given
 from bundler.cli.options import (
-    BuilderKind,
+    BaseChoice,
+    BuilderChoice,
     Flink,
     Image,
     NoCheck,
@@ -18,20 +19,24 @@ from bundler.cli.options import (
     Platform,
     ProjectPath,
     Python,
-    reporting,
+    Strict,
 )
 from bundler.cli.report import Report
 
+app = typer.Typer(rich_markup_mode=None)
 
-@reporting
+
+@app.command(cls=Command)
 def init(
-    report: Report,
-    folder: Annotated[Path, typer.Argument(help="Where to begin.")] = Path(),
+    ctx: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder to create it in.")
+    ] = Path(),
     python: Python = None,
     flink: Flink = None,
     platform: Platform = None,
 ) -> None:
-    """Begin a project with a job that runs.
+    """Create a project with a working job.
 
     Writes bundle.toml, requirements.txt and job.py.
 
@@ -40,54 +45,48 @@ def init(
     from bundler.project.scaffold import begin
     from bundler.target import Target
 
-    written = begin(folder, Target.parse(flink=flink, python=python, platform=platform))
-    report.result(
-        {"files": [str(path) for path in written]},
-        "\n".join([*(f"wrote {path}" for path in written), "Next: bundle build, then bundle run."]),
+    target = Target.parse(flink=flink, python=python, platform=platform)
+    given(ctx, Report).written(
+        "files", begin(folder, target), "Next: bundle build, then bundle run."
     )
 
 
-@reporting
-def lock(report: Report, offline: Offline = False, project: ProjectPath = Path()) -> None:
-    """Resolve the requirements anew.
+@app.command(cls=Command)
+def lock(ctx: typer.Context, offline: Offline = False, project: ProjectPath = Path()) -> None:
+    """Resolve the requirements and update the lock files.
 
     Writes pylock.venv.toml and pylock.deps.toml.
 
     Example: bundle lock
     """
+    report = given(ctx, Report)
     chosen = bundler.load_project(project, required=True)
-    written = bundler.lock(chosen, session=report.session(offline=offline))
-    report.result(
-        {"locks": [str(path) for path in written]}, "\n".join(f"wrote {path}" for path in written)
-    )
+    report.written("locks", bundler.lock(chosen, session=report.session(offline=offline)))
 
 
-@reporting
+@app.command(cls=Command)
 def build(
-    report: Report,
+    ctx: typer.Context,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for the bundle; default: dist."),
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder for the bundle; default: dist."
+        ),
     ] = None,
     python: Python = None,
     flink: Flink = None,
     platform: Platform = None,
-    base: Annotated[
-        str | None,
-        typer.Option(help="Where the Python comes from; wins over venv.base."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a Python that needs a newer glibc.")
-    ] = False,
-    builder: BuilderKind = None,
+    base: BaseChoice = None,
+    strict: Strict = False,
+    builder: BuilderChoice = None,
     image: Image = None,
     offline: Offline = False,
     no_check: NoCheck = False,
     project: ProjectPath = Path(),
 ) -> None:
-    """Build all that bundle.toml describes.
+    """Build everything that bundle.toml describes.
 
-    Archives, JARs and bundle.lock.json, in dist/.
+    Writes the archives, the JARs and bundle.lock.json to dist/.
 
     Example: bundle build --project examples/opencv
     """
@@ -96,6 +95,7 @@ def build(
         venv={"base": base, "strict": strict or None},
         build={"builder": builder, "image": image},
     )
+    report = given(ctx, Report)
     session = report.session(offline=offline)
     made = bundler.build(chosen, output, session=session, check=not no_check)
-    show(report, made.archives, made.bundle.jars)
+    report.archives(made.archives, made.bundle.jars)

@@ -9,7 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from bundler.errors import BundlerError
 from bundler.support.progress import Progress, Task
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from bundler.flink.model import JobResult
+    from bundler.jars.listing import JarFile
     from bundler.session import Session
+    from bundler.stages.pack import Packed
 
 _SLOW_SECONDS = 1.0
 
@@ -27,8 +33,12 @@ _SLOW_SECONDS = 1.0
 class Report:
     """How a command talks. ``json`` gives one JSON document on stdout, ``quiet`` only errors."""
 
-    json: bool = False
-    quiet: bool = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")
+    ] = False
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = (
+        False
+    )
 
     def progress(self) -> Progress:
         """Bars on a terminal, plain lines elsewhere, nothing but a job's output when quiet."""
@@ -60,6 +70,38 @@ class Report:
         ]
         self.result(value, "\n".join(lines))
 
+    def written(self, kind: str, paths: Sequence[Path], then: str = "") -> None:
+        """The outcome as the files that were written, and what to do ``then``."""
+        lines = [f"wrote {path}" for path in paths] + ([then] if then else [])
+        self.result({kind: [str(path) for path in paths]}, "\n".join(lines))
+
+    def archives(self, packed: Sequence[Packed], jars: Sequence[JarFile] = ()) -> None:
+        """The outcome as archives: file, size, seconds that writing took, sha256."""
+        rows = [
+            [
+                str(item.archive.path),
+                megabytes(item.archive.size),
+                f"{item.seconds:5.2f} s",
+                f"{len(item.packages) or '-':>8}",
+                item.archive.sha256,
+            ]
+            for item in packed
+        ]
+        rows += [[_shown(jar.path), megabytes(jar.size), "", "", jar.sha256] for jar in jars]
+        value = {"archives": [_archive(item) for item in packed]}
+        if jars:
+            value["jars"] = [
+                {"file": str(jar.path), "size": jar.size, "sha256": jar.sha256} for jar in jars
+            ]
+        self.table(value, ["file", "size", "time", "packages", "sha256"], rows)
+
+    def job(self, result: JobResult) -> None:
+        """The outcome as a job and its state."""
+        self.result(
+            {"job": result.job_id, "state": result.state, "master": result.master},
+            f"Job {result.job_id} on {result.master}: {result.state}",
+        )
+
     def error(self, error: BundlerError) -> None:
         """What went wrong, in at most three lines; with ``json`` as a document on stdout."""
         if self.json:
@@ -72,6 +114,29 @@ class Report:
             print(json.dumps({"error": found}, indent=2))
         else:
             print(f"error: {error}", file=sys.stderr)
+
+
+def megabytes(size: int) -> str:
+    """A size for people, right-aligned."""
+    return f"{size / 1e6:7.1f} MB" if size >= 1e6 else f"{size / 1e3:7.1f} kB"
+
+
+def _archive(item: Packed) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "file": str(item.archive.path),
+        "size": item.archive.size,
+        "entries": item.archive.entries,
+        "seconds": round(item.seconds, 3),
+        "sha256": item.archive.sha256,
+        "packages": dict(sorted(item.packages.items())),
+        "executable": item.executable,
+    }
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 class _Quiet(Progress):

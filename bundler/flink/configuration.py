@@ -29,6 +29,16 @@ class Configuration:
     text: str
     arguments: tuple[str, ...]
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The options as ``-D`` and the REST API take them: every value as text."""
+        return {key: flat(value) for key, value in self.options.items()}
+
+    @property
+    def command(self) -> str:
+        """``flink`` with its arguments as one line to paste into a shell."""
+        return shlex.join(["flink", *self.arguments])
+
 
 def configuration_of(bundle: JobBundle, base: str | None = None) -> Configuration:
     """All forms of the configuration of ``bundle``; ``base`` as for `flink_configuration`."""
@@ -148,11 +158,6 @@ def no_job() -> UsageError:
         "Expected a script or a module.",
         "Set job.script or job.module in bundle.toml, or give --script or --module.",
     )
-
-
-def shell_command(arguments: list[str]) -> str:
-    """``flink`` with ``arguments`` as one line to paste into a shell."""
-    return shlex.join(["flink", *arguments])
 
 
 def _is_standard_yaml(version: str) -> bool:

@@ -17,7 +17,7 @@ from bundler.lock.pylock import Lock
 from bundler.lock.resolve import Problem
 from bundler.plugins.conda_environment import with_conda_of_plugins
 from bundler.project.tables import DepsTable, VenvTable
-from bundler.slim.rules import DEFAULT_RULES, check_rules
+from bundler.slim.rules import DEFAULT_RULES, RULES, check_rules
 from bundler.stages.bundle import Bundle, bundle_of_build, write_list
 from bundler.stages.check import check_packed
 from bundler.stages.divide import keep_packages_whole
@@ -200,6 +200,6 @@ def _base(request: BuildRequest, table: VenvTable, policy: LockPolicy) -> tuple[
 
 
 def _rules(chosen: tuple[str, ...] | None, *, keep_jars: bool) -> tuple[str, ...]:
-    rules = DEFAULT_RULES if chosen is None else chosen
+    rules = DEFAULT_RULES if chosen is None else tuple(RULES) if chosen == ("all",) else chosen
     check_rules(rules)
     return tuple(rule for rule in rules if not (keep_jars and rule == "jars"))

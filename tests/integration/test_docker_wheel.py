@@ -160,8 +160,9 @@ def test_the_stable_abi_is_built_once_and_tested_with_all(
     image: str, whole: list[BuiltWheel], bundle_command: BundleCommand, tmp_path: Path
 ) -> None:
     finished = bundle_command(
-        "wheel", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1", "--env", "TERRAIN_KERNELS=9",
-        "--no-ccache", "--test", TEST, "--output", tmp_path / "out", "--json",
+        "wheel", "build", EXAMPLE, "--image", image, "--env", "TERRAIN_ABI3=1",
+        "--env", "TERRAIN_KERNELS=9", "--no-ccache", "--test", TEST,
+        "--output", tmp_path / "out", "--json",
     )  # fmt: skip
     stable, own = json.loads(finished.stdout)["wheels"]
     assert {stable["file"], own["file"]} == {str(path) for path in (tmp_path / "out").iterdir()}

@@ -43,7 +43,7 @@ def extension(bundle_command, plugin_archives, tmp_path):
 def test_an_extension_from_requirements_and_functions_of_every_kind(
     flink, bundle_command, extension, tmp_path
 ):
-    listed = json.loads(bundle_command("plugins", extension, "--json").stdout)["plugins"]
+    listed = json.loads(bundle_command("plugin", "list", extension, "--json").stdout)["plugins"]
     assert [(each["kind"], each["name"], each["origin"], each["version"]) for each in listed] == [
         ("function", "ThermometerFunction", "extension", "0.1.0"),
         ("sink", "ThermometerSink", "extension", "0.1.0"),

@@ -1,4 +1,4 @@
-"""What `bundle wheel --test` runs with each Python, in an environment with nothing else."""
+"""What `bundle wheel build --test` runs with each Python, in an environment with nothing else."""
 
 import random
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -17,16 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+import bundler
 from bundler.archive.writer import write_archive
-from bundler.cli.app import app
+from bundler.cli.app import COMMANDS, app
 from tests.support.serving import Index, make_sdist, make_wheel
 
 BUNDLE = Path(sys.executable).parent / "bundle"
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PYTHON = MINOR if MINOR in ("3.10", "3.11", "3.12") else "3.11"
-COMMANDS = ("venv", "deps", "data", "jars", "init", "lock", "build", "config", "run", "submit")
+
+
+def every_command() -> list[str]:
+    group = typer.main.get_group(app)
+    ctx = typer.Context(group)
+    found = {name: group.get_command(ctx, name) for name in COMMANDS}
+    return [
+        words
+        for name, command in found.items()
+        for words in [f"{name} {sub}" for sub in getattr(command, "commands", ())] or [name]
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -185,7 +198,7 @@ def test_bad_requirements_change_nothing(
     [
         (["venv", "--flink", "2.2.1", "--python", "3.7"], 2, "has no wheel for Python 3.7"),
         (["venv", "--platform", "win_amd64"], 2, "is not a platform tag"),
-        (["venv", "--base", "docker"], 2, "the command line: venv.base"),
+        (["venv", "--base", "docker"], 2, "--base"),
         (["deps"], 2, "There is no requirement"),
         (["build"], 2, "holds no bundle.toml"),
         (["run"], 2, "holds no bundle.lock.json"),
@@ -415,23 +428,61 @@ def test_init_begins_a_project_once(work: Path) -> None:
     assert "bundle.toml exists" in finished.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", every_command())
 def test_help_has_an_example(work: Path, command: str) -> None:
-    finished = bundle(work, command, "--help")
+    finished = bundle(work, *command.split(), "--help")
     assert finished.returncode == 0
     assert f"bundle {command}" in finished.stdout.partition("Example:")[2]
     assert "--json" in finished.stdout
     assert "--quiet" in finished.stdout
 
 
-def test_starting_loads_nothing_heavy() -> None:
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    group = typer.main.get_group(app)
+    ctx = typer.Context(group)
+    for name, (_, text) in COMMANDS.items():
+        command = group.get_command(ctx, name)
+        assert command.name == name
+        assert command.get_short_help_str() == text
+
+
+def loaded_by(*words: str) -> set[str]:
     code = (
-        "import sys; from bundler.cli.app import app; "
-        "print([name for name in ('httpx', 'pydantic', 'rich.console', 'uv', 'zipfile', "
-        "'packaging.tags') if name in sys.modules])"
+        "import sys; from bundler.cli.app import app\n"
+        f"try: app({list(words)})\n"
+        "except SystemExit: print('\\n'.join(['', 'MODULES', *sys.modules]))"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert finished.stdout.strip() == "[]"
+    return set(finished.stdout.partition("MODULES")[2].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = {"httpx", "pydantic", "rich.console", "uv", "zipfile", "hashlib"}
+    assert not loaded_by("--help") & {*heavy, "bundler.cli.command", "bundler.cli.cmd_archives"}
+    modules = loaded_by("venv", "--help")
+    assert "bundler.cli.cmd_archives" in modules
+    assert not modules & {*heavy, "bundler.cli.cmd_job", "bundler.cli.cmd_wheel"}
+
+
+@pytest.mark.parametrize("module", ["cmd_archives", "cmd_project", "cmd_job"])
+def test_commands_call_the_public_api_alone(module: str) -> None:
+    """What a command does, a program can: only ``init`` and ``jars`` use a room themselves."""
+    tree = ast.parse((Path(bundler.__file__).parent / "cli" / f"{module}.py").read_text())
+    allowed = ("bundler.cli", "bundler.errors")
+    others = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bundler")
+        if not node.module.startswith(allowed)
+    }
+    assert (
+        others
+        <= {
+            "cmd_archives": {"bundler.jars.listing"},
+            "cmd_project": {"bundler.project.scaffold", "bundler.target"},
+            "cmd_job": set(),
+        }[module]
+    )
 
 
 def test_the_target_is_another_machine(index: Index, work: Path) -> None:

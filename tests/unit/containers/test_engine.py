@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.cli.cmd_image import pairs
+from bundler.cli.options import pairs
 from bundler.containers.engine import engine, proxies
 from bundler.containers.image_build import ImageOptions, build_image
 from bundler.containers.log import build_log

@@ -7,12 +7,12 @@ import pytest
 
 from bundler.errors import UsageError
 from bundler.flink.configuration import (
+    Configuration,
     config_name,
     flink_configuration,
     flink_run_arguments,
     render,
     render_yaml,
-    shell_command,
 )
 from bundler.flink.model import JobBundle
 from bundler.jars.listing import jar_list
@@ -125,7 +125,8 @@ def test_the_arguments_are_absolute_and_the_jobs_own_come_last(monkeypatch, tmp_
         "-Dpipeline.name=n",
         "--python", f"{tmp_path}/job.py", "--python", "x y",
     ]  # fmt: skip
-    assert shell_command(arguments).endswith("--python 'x y'")
+    found = Configuration("config.yaml", {}, "", tuple(arguments))
+    assert found.command.endswith("--python 'x y'")
 
 
 def test_one_jar_is_uploaded_by_the_client_and_several_must_be_there(jars):

@@ -1,4 +1,4 @@
-"""``bundle plugins`` and ``bundle plugin new|pack``: on files, without importing what is found."""
+"""``bundle plugin list``, ``new`` and ``pack``: on files, without importing what is found."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ import pytest
 from flink_plugins import discovery
 from typer.testing import CliRunner
 
-from bundler.cli.cmd_plugin import plugin_app
+from bundler.cli.cmd_plugin import app
 from bundler.errors import UsageError
 from bundler.plugins.find_plugins import conda_environments, find_plugins
 from bundler.plugins.new_plugin import new_plugin
@@ -138,11 +138,11 @@ def test_a_folder_without_plugin_is_not_packed(tmp_path):
 def test_the_commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
-    made = runner.invoke(plugin_app, ["new", "pump"])
+    made = runner.invoke(app, ["new", "pump"])
     assert made.exit_code == 0
     assert "wrote pump/pyproject.toml" in made.stdout
-    packed = runner.invoke(plugin_app, ["pack", "pump", "--json"])
+    packed = runner.invoke(app, ["pack", "pump", "--json"])
     assert json.loads(packed.stdout)["path"] == "pump.zip"
-    again = runner.invoke(plugin_app, ["new", "pump"])
+    again = runner.invoke(app, ["new", "pump"])
     assert again.exit_code == 2
     assert "error: pump exists." in again.stderr
