@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from bundler.errors import JobError
+from bundler.flink.answers import Exceptions, Job, job_path
 from bundler.flink.failure import java_cause, job_error, python_traceback
 from bundler.flink.model import JobResult
 from bundler.flink.rest import FlinkApi
@@ -34,9 +35,8 @@ def follow_job(
     with progress.task(f"Job {job_id}") as task:
         while True:
             poll()
-            job = api.get(f"/jobs/{job_id}")
-            state = str(job["state"])
-            tasks = [str(vertex["status"]) for vertex in job.get("vertices", ())]
+            job = api.get(job_path(job_id), Job)
+            state, tasks = job.state, [vertex.status for vertex in job.vertices]
             task.describe(f"Job {job_id}: {state}")
             if state in _ENDED:
                 poll()
@@ -63,8 +63,8 @@ def follow_job(
 
 def _failures(api: FlinkApi, job_id: str) -> list[str]:
     """The stack traces of the job's failures, the newest first."""
-    history = api.get(f"/jobs/{job_id}/exceptions").get("exceptionHistory", {})
-    return [str(entry.get("stacktrace", "")) for entry in history.get("entries", ())]
+    history = api.get(f"{job_path(job_id)}/exceptions", Exceptions).history
+    return [entry.stacktrace for entry in history.entries]
 
 
 def _failed(api: FlinkApi, job_id: str, state: str) -> JobError:

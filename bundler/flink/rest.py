@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from bundler.errors import JobError, UsageError
+from bundler.flink.answers import Dashboard, Errors, Uploaded
 from bundler.flink.failure import java_cause
+from bundler.flink.master import Master, redirected
+from bundler.support.deadline import Deadline
+from bundler.support.files import open_regular
+from bundler.support.problem import first_problem
 
 if TYPE_CHECKING:
     import httpx
 
     from bundler.support.progress import Task
 
+Answer = TypeVar("Answer", bound=BaseModel)
+
 _TAIL = 1 << 18
+_CONNECT_SECONDS = 30.0
+_REDIRECTS = 5
+_MOVED = (301, 302, 307, 308)
+_SECONDS_VARIABLE = "BUNDLE_REST_TIMEOUT"
 
 
 class RefusedError(JobError):
@@ -27,27 +41,87 @@ class RefusedError(JobError):
     def __init__(self, url: str, status: int, text: str) -> None:
         self.status = status
         self.text = text
-        super().__init__(f"{url} answered with HTTP status {status}.", java_cause(text))
+        remedy = ""
+        if status in (401, 403):
+            remedy = "Put a user and a password in the address: http://USER:PASSWORD@HOST:PORT."
+        super().__init__(f"{url} answered with HTTP status {status}.", java_cause(text), remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class RestLimits:
+    """What a master may take: ``seconds`` for an answer, from the connection to its last byte;
+    ``rate`` in bytes a second, that an upload must keep; ``size`` of an answer in bytes.
+    """
+
+    seconds: float = 60.0
+    rate: int = 16 << 10
+    size: int = 16 << 20
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> RestLimits:
+        """The limits, with ``BUNDLE_REST_TIMEOUT`` as ``seconds``. Raises UsageError for a value
+        that is not a positive number."""
+        given = environment.get(_SECONDS_VARIABLE)
+        if not given:
+            return cls()
+        try:
+            seconds = float(given)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            raise UsageError(
+                f"{_SECONDS_VARIABLE} is '{given}'.",
+                "Expected the seconds that an answer of Flink's REST API may take.",
+                "Change or unset it (default: 60).",
+            )
+        return cls(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request: ``body`` makes httpx's options for it, each time it is sent."""
+
+    method: str
+    path: str
+    seconds: float
+    body: Callable[[], Mapping[str, Any]] | None = None
+    expected: str = "Expected an answer in that time."
+    remedy: str = f"Check the master and the network, or set {_SECONDS_VARIABLE} to more seconds."
 
 
 class FlinkApi:
-    """A client of the master at ``master`` ("host:8081", "https://host/flink"); a context manager.
+    """A client of the master at ``master`` ("host:8081", "https://user:password@host/flink"); a
+    context manager. ``url`` is its address without the user.
 
-    Calls raise JobError if the master cannot be reached or is not a Flink, and RefusedError if it
-    answers with an error. UsageError if ``master`` is not an address.
+    Calls raise JobError if the master cannot be reached, takes longer or sends more than
+    ``limits`` allow, or is not a Flink, and RefusedError if it answers with an error. UsageError
+    if ``master`` is not an address.
     """
 
-    def __init__(self, master: str) -> None:
+    def __init__(self, master: str, limits: RestLimits | None = None) -> None:
         import httpx
 
-        self.url = master_url(master)
-        host = urlsplit(self.url).hostname or ""
-        self._client = httpx.Client(
-            base_url=self.url,
-            timeout=httpx.Timeout(30.0, read=60.0, write=120.0),
-            trust_env=not _is_loopback(host),
-            follow_redirects=True,
-        )
+        self._master = Master.parse(master)
+        self._limits = limits or RestLimits.of_environment()
+        self._deadline = Deadline()
+        try:
+            self._client = httpx.Client(
+                trust_env=not self._master.is_loopback,
+                follow_redirects=False,
+                auth=self._master.auth,
+                headers={"Accept-Encoding": "identity"},
+            )
+        except (ValueError, OSError, httpx.InvalidURL) as error:
+            raise UsageError(
+                f"The settings for proxy and certificates cannot be used: {error}.",
+                "Expected a proxy such as http://proxy:3128, certificates in PEM format.",
+                "Change HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE or SSL_CERT_DIR.",
+            ) from error
+
+    @property
+    def url(self) -> str:
+        """The master's address, fit to be shown."""
+        return self._master.url
 
     def __enter__(self) -> FlinkApi:
         return self
@@ -60,40 +134,69 @@ class FlinkApi:
     ) -> None:
         self._client.close()
 
-    def config(self) -> dict[str, Any]:
-        """The dashboard's configuration: ``flink-version``, ``features``."""
+    def dashboard(self) -> Dashboard:
+        """The dashboard's configuration: Flink's version and what may be done."""
         try:
-            config = self.get("/config")
+            return self.get("/config", Dashboard)
         except RefusedError as error:
-            raise self._no_flink(f"HTTP status {error.status}") from error
-        if "flink-version" not in config:
-            raise self._no_flink("JSON without a Flink version")
-        return config
+            if error.status in (401, 403):
+                raise
+            raise self._no_flink(f"it sent HTTP status {error.status}") from error
 
-    def get(self, path: str) -> dict[str, Any]:
-        """The JSON object at ``path``."""
-        return self._object(self._send("GET", path))
+    def get(self, path: str, answer: type[Answer]) -> Answer:
+        """What is at ``path``."""
+        return self._ask(_Request("GET", path, self._limits.seconds), answer)
 
-    def post(self, path: str, body: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """POST a JSON object; ``timeout`` is the seconds to wait for the answer."""
-        return self._object(self._send("POST", path, json=body, timeout=timeout))
+    def post(
+        self, path: str, body: Mapping[str, Any], answer: type[Answer], seconds: float
+    ) -> Answer:
+        """POST a JSON object and wait ``seconds`` for the answer.
+
+        Raises UsageError for text that is not Unicode (such as a file name in another encoding).
+        """
+        try:
+            content = json.dumps(body, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                f"{error.object[max(0, error.start - 20) : error.end + 20]!r} is not Unicode text.",
+                "Expected arguments and names in UTF-8.",
+                "Change that argument or file name.",
+            ) from error
+        options = {"content": content, "headers": {"Content-Type": "application/json"}}
+        request = _Request(
+            "POST",
+            path,
+            seconds,
+            lambda: options,
+            "main() must return: it must not wait for the job, as execute_sql(...).wait() does.",
+            "Check the master's log, or raise --timeout.",
+        )
+        return self._ask(request, answer)
 
     def delete(self, path: str) -> None:
         """DELETE what is at ``path``."""
-        self._send("DELETE", path)
+        self._send(_Request("DELETE", path, self._limits.seconds))
 
-    def upload(self, file: Path, name: str, task: Task) -> str:
-        """Stream ``file`` to the master as the JAR ``name``; returns its path over there."""
-        with file.open("rb") as stream:
-            answer = self._object(
-                self._send(
-                    "POST",
-                    "/jars/upload",
-                    files={"jarfile": (name, _Counted(stream, task), "application/java-archive")},
-                    timeout=600.0,
-                )
+    def upload(self, file: Path, name: str, task: Task) -> Uploaded:
+        """Stream the regular ``file`` to the master as the JAR ``name``."""
+        with open_regular(file, "an archive or a JAR") as stream:
+            size = os.fstat(stream.fileno()).st_size
+
+            def body() -> dict[str, Any]:
+                stream.seek(0)
+                return {
+                    "files": {"jarfile": (name, _Counted(stream, task), "application/java-archive")}
+                }
+
+            request = _Request(
+                "POST",
+                "/jars/upload",
+                self._limits.seconds + size / self._limits.rate,
+                body,
+                f"Expected the master to take {file.name} ({size:,} bytes) at "
+                f"{self._limits.rate:,} bytes a second or faster.",
             )
-        return str(answer["filename"])
+            return self._ask(request, Uploaded)
 
     def tail(self, path: str) -> str:
         """The last part of the log at ``path``; nothing if the master does not show it."""
@@ -102,87 +205,131 @@ class FlinkApi:
         kept = b""
         with (
             contextlib.suppress(httpx.HTTPError),
-            self._client.stream("GET", path) as response,
+            self._deadline.within(self._limits.seconds),
+            self._opened(_Request("GET", path, self._limits.seconds), f"{self.url}{path}") as log,
         ):
-            if response.status_code != 200:
+            if log.status_code != 200:
                 return ""
-            for chunk in response.iter_bytes():
+            for chunk in log.iter_raw():
                 kept = (kept + chunk)[-_TAIL:]
         return kept.decode(errors="replace")
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def _ask(self, request: _Request, answer: type[Answer]) -> Answer:
+        data = self._send(request)
+        try:
+            return answer.model_validate_json(data)
+        except ValidationError as error:
+            problem = first_problem(error)
+            if not problem.key:
+                raise self._no_flink(f"{_of(request)} has no JSON object as its answer") from error
+            raise self._no_flink(
+                f"{problem.key} {problem.found} in the answer to {_of(request)}",
+                f"Expected {problem.expected}.",
+            ) from error
+
+    def _send(self, request: _Request) -> bytes:
+        """The body of the answer, after redirects that stay on the master's host.
+
+        Only a GET without credentials follows one to another host: what is sent is meant for the
+        host that a person named.
+        """
         import httpx
 
+        url = f"{self.url}{request.path}"
         try:
-            response = self._client.request(method, path, **options)
-        except httpx.TimeoutException as error:
-            raise JobError(
-                f"Flink at {self.url} did not answer in time ({method} {path}).",
-                "A job whose main() blocks does not return: execute_sql(...) must not be waited "
-                "for."
-                if path.endswith("/run")
-                else "The master may be overloaded.",
-                "Look at its log, or allow more time.",
-            ) from error
+            with self._deadline.within(request.seconds):
+                for _ in range(_REDIRECTS):
+                    with self._opened(request, url) as response:
+                        data = self._bounded(response, request)
+                        if response.status_code not in _MOVED:
+                            return self._accepted(response, request, data)
+                        url = self._onward(request, url, response.headers.get("Location", ""))
         except (httpx.HTTPError, OSError) as error:
+            if self._deadline.passed or (
+                isinstance(error, httpx.TimeoutException)
+                and not isinstance(error, httpx.ConnectTimeout)
+            ):
+                raise self._late(request) from error
             raise JobError(
-                f"Flink at {self.url} cannot be reached: {error}.",
+                f"Flink at {self.url} cannot be reached: {error or type(error).__name__}.",
                 "Expected the REST API of a JobManager (rest.port, 8081 by default).",
                 "Check the address, and that a firewall or proxy lets it through.",
             ) from error
+        raise self._no_flink(f"{_of(request)} was redirected more than {_REDIRECTS} times")
+
+    @contextlib.contextmanager
+    def _opened(self, request: _Request, url: str) -> Iterator[httpx.Response]:
+        import httpx
+
+        with self._client.stream(
+            request.method,
+            url,
+            timeout=httpx.Timeout(request.seconds, connect=min(_CONNECT_SECONDS, request.seconds)),
+            extensions=dict(self._deadline.extensions),
+            **(request.body() if request.body else {}),
+        ) as response:
+            yield response
+
+    def _bounded(self, response: httpx.Response, request: _Request) -> bytes:
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise self._no_flink(f"the answer to {_of(request)} is compressed, unasked")
+        data = bytearray()
+        for chunk in response.iter_raw():
+            data += chunk
+            if len(data) > self._limits.size:
+                raise self._no_flink(
+                    f"the answer to {_of(request)} is larger than {self._limits.size:,} bytes"
+                )
+        if self._deadline.passed:
+            # A body without a stated length ends well when its connection is shut.
+            raise self._late(request)
+        return bytes(data)
+
+    def _accepted(self, response: httpx.Response, request: _Request, data: bytes) -> bytes:
         if response.status_code >= 400:
-            raise RefusedError(f"{self.url}{path}", response.status_code, _errors(response))
-        return response
+            raise RefusedError(f"{self.url}{request.path}", response.status_code, _told(data))
+        if response.status_code >= 300:
+            raise self._no_flink(f"it sent HTTP status {response.status_code} to {_of(request)}")
+        return data
 
-    def _object(self, response: httpx.Response) -> dict[str, Any]:
-        try:
-            answer = response.json()
-        except ValueError as error:
-            raise self._no_flink(response.headers.get("content-type", "no JSON")) from error
-        if not isinstance(answer, dict):
-            raise self._no_flink("another kind of JSON")
-        return answer
+    def _onward(self, request: _Request, url: str, location: str) -> str:
+        target = redirected(url, location)
+        if target is None:
+            raise self._no_flink(f"it redirects {_of(request)} to {location[:200]!r}")
+        bound = request.method != "GET" or self._master.auth is not None
+        if bound and not self._master.is_own(target):
+            raise JobError(
+                f"Flink at {self.url} redirects {_of(request)} to another host: {target[:200]}.",
+                "What is sent, and credentials, go only to the host of --master.",
+                "If you trust that host, give its address as --master.",
+            )
+        return target
 
-    def _no_flink(self, got: str) -> JobError:
+    def _late(self, request: _Request) -> JobError:
         return JobError(
-            f"What answers at {self.url} is not a Flink master: it sent {got}.",
-            "Expected the REST API of a JobManager (rest.port, 8081 by default).",
+            f"Flink at {self.url} did not answer {_of(request)} within {request.seconds:,.4g} s.",
+            request.expected,
+            request.remedy,
+        )
+
+    def _no_flink(self, problem: str, expected: str = "") -> JobError:
+        return JobError(
+            f"What answers at {self.url} is not a Flink master: {problem}.",
+            expected or "Expected the REST API of a JobManager (rest.port, 8081 by default).",
             "Check host and port of --master.",
         )
 
 
-def master_url(master: str) -> str:
-    """``master`` as a URL; a bare ``host:port`` is http. Raises UsageError if it is neither."""
-    url = master if "://" in master else f"http://{master}"
-    parts = urlsplit(url)
+def _of(request: _Request) -> str:
+    return f"{request.method} {request.path}"
+
+
+def _told(data: bytes) -> str:
+    """What an error's body says; the last part of it, if it is long."""
     try:
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in master):
-        raise UsageError(
-            f"'{master}' is not the address of a Flink master.",
-            "Expected http://HOST:PORT, https://HOST:PORT or HOST:PORT.",
-            "Correct --master.",
-        )
-    return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _errors(response: httpx.Response) -> str:
-    try:
-        answer = response.json()
-        return "\n".join(str(error) for error in answer["errors"])
-    except (ValueError, KeyError, TypeError):
-        return response.text
+        return "\n".join(Errors.model_validate_json(data).errors)
+    except ValidationError:
+        return data[-_TAIL:].decode(errors="replace")
 
 
 class _Counted:

@@ -10,6 +10,7 @@ cluster's blob store, so the uploads are deleted once the job is accepted.
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from packaging.version import Version
 
 from bundler.errors import JobError, UsageError
+from bundler.flink.answers import Job, Started, Uploaded, job_path
 from bundler.flink.code import (
     has_pythonpath,
     names_on_path,
@@ -70,16 +72,15 @@ def submit(
         job_id = _run(api, bundle, session, timeout or 600.0)
         progress.note(f"Job {job_id} accepted by {api.url}.")
         if detached:
-            return JobResult(job_id, _state(api, job_id), api.url)
+            return JobResult(job_id, api.get(job_path(job_id), Job).state, api.url)
         return follow_job(
             api, job_id, progress, until_running=not follow, timeout=timeout, poll=poll
         )
 
 
 def _check_master(api: FlinkApi, bundle: JobBundle, progress: Progress) -> None:
-    config = api.config()
-    version = str(config["flink-version"])
-    target = bundle.target
+    dashboard = api.dashboard()
+    version, target = dashboard.version, bundle.target
     if version.split(".")[:2] != target.flink.split(".")[:2]:
         raise JobError(
             f"The master at {api.url} is Flink {version}.",
@@ -89,7 +90,7 @@ def _check_master(api: FlinkApi, bundle: JobBundle, progress: Progress) -> None:
         )
     if version != target.flink:
         progress.warn(f"The master is Flink {version}, the bundle was built for {target.flink}.")
-    if config.get("features", {}).get("web-submit") is False:
+    if not dashboard.features.web_submit:
         raise JobError(
             f"The master at {api.url} does not accept uploads: web.submit.enable is false.",
             "Submitting over REST uploads the archives.",
@@ -100,14 +101,15 @@ def _check_master(api: FlinkApi, bundle: JobBundle, progress: Progress) -> None:
 def _run(api: FlinkApi, bundle: JobBundle, session: Session, timeout: float) -> str:
     progress = session.progress
     python_jar = flink_distribution(bundle.target, session).python_jar
-    uploaded: dict[str, str] = {}
+    uploaded: dict[str, Uploaded] = {}
     with contextlib.ExitStack() as stack:
         stack.callback(_remove, api, uploaded, progress)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bundle-submit-")))
         code = folder / f"{CODE}.zip"
+        archives = _archives(bundle)
         module = write_code(bundle, code)
         driver = write_program(python_jar, bundle, folder)
-        files = [driver, code, *_archives(bundle).values()]
+        files = [driver, code, *archives.values()]
         for file in dict.fromkeys(files):
             with progress.task(f"Uploading {file.name}", file.stat().st_size, "B") as task:
                 try:
@@ -127,18 +129,18 @@ def _run(api: FlinkApi, bundle: JobBundle, session: Session, timeout: float) -> 
             body["parallelism"] = bundle.parallelism
         with progress.task(f"Starting {module} on {api.url}"):
             try:
-                answer = api.post(f"/jars/{_jar_id(uploaded[str(driver)])}/run", body, timeout)
+                run = f"{uploaded[str(driver)].path}/run"
+                return api.post(run, body, Started, timeout).job_id
             except RefusedError as error:
                 printed = driver_output(api.tail("/jobmanager/log"))
                 text = error.text if "Traceback" in error.text else f"{error.text}\n{printed}"
                 raise job_error(f"main() of {module} failed", text) from error
-    return str(answer["jobid"])
 
 
 def rest_configuration(
-    bundle: JobBundle, code: Path, uploaded: Mapping[str, str]
+    bundle: JobBundle, code: Path, uploaded: Mapping[str, Uploaded]
 ) -> dict[str, str]:
-    """The job's options, where ``uploaded`` maps local paths to those on the master.
+    """The job's options, where ``uploaded`` maps local paths to the JARs on the master.
 
     Each archive keeps its name through ``path#name``. deps.zip goes with the archives too, and on
     the path by ``python.pythonpath``: what runs main() unpacks ``python.files`` only if they are
@@ -148,12 +150,12 @@ def rest_configuration(
     archives = _archives(bundle) | {CODE: code}
     configuration: dict[str, object] = {
         "python.archives": ",".join(
-            f"{uploaded[str(path)]}#{name}" for name, path in archives.items()
+            f"{uploaded[str(path)].filename}#{name}" for name, path in archives.items()
         ),
         **(
             {"python.pythonpath": ":".join(names_on_path(bundle))}
             if has_pythonpath(bundle)
-            else {"python.files": uploaded[str(code)]}
+            else {"python.files": uploaded[str(code)].filename}
         ),
         "python.executable": bundle.python_executable,
         "python.client.executable": bundle.python_executable,
@@ -166,6 +168,19 @@ def _archives(bundle: JobBundle) -> dict[str, Path]:
     for path in (bundle.venv, *bundle.data, *python_archives(bundle)):
         if path is None:
             continue
+        if re.search(r"[,#:;\\]", path.name) or not path.name.isprintable():
+            raise UsageError(
+                f"{str(path)!r} cannot be the name of an archive for Flink.",
+                "Expected a name without , # : ; backslashes and control characters: Flink splits "
+                "lists and paths at them.",
+                "Rename the file.",
+            )
+        if path.name == CODE:
+            raise UsageError(
+                f"{path} cannot be named {CODE}.",
+                "The workers keep the job's own code under that name.",
+                "Rename the file.",
+            )
         if path.name in archives:
             raise UsageError(
                 f"Two archives are named {path.name}: {archives[path.name]} and {path}.",
@@ -180,17 +195,16 @@ def _as_jar(file: Path) -> str:
     return file.name if file.suffix == ".jar" else f"{file.stem}.jar"
 
 
-def _jar_id(place: str) -> str:
-    return place.rpartition("/")[2]
-
-
-def _remove(api: FlinkApi, uploaded: Mapping[str, str], progress: Progress) -> None:
-    for place in uploaded.values():
+def _remove(api: FlinkApi, uploaded: Mapping[str, Uploaded], progress: Progress) -> None:
+    left = dict(uploaded)
+    for name, jar in uploaded.items():
         try:
-            api.delete(f"/jars/{_jar_id(place)}")
-        except JobError as error:
-            progress.warn(f"The upload {_jar_id(place)} stays on {api.url}: {error.found}")
-
-
-def _state(api: FlinkApi, job_id: str) -> str:
-    return str(api.get(f"/jobs/{job_id}")["state"])
+            api.delete(jar.path)
+            del left[name]
+        except RefusedError:
+            continue
+        except JobError:
+            break  # it would not answer the others either, and each would be waited for
+    if left:
+        names = ", ".join(Path(name).name for name in left)
+        progress.warn(f"These uploads could not be deleted on {api.url}: {names}.")

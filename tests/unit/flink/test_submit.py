@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 from bundler.errors import BuildError, UsageError
+from bundler.flink.answers import Uploaded
 from bundler.flink.code import write_code, write_program
 from bundler.flink.model import JobBundle
 from bundler.flink.submit import rest_configuration
 from bundler.jars.listing import jar_list
 from bundler.target import Target
+from tests.support.bad_master import JAR
 
 TARGET = Target.parse(flink="2.2.1")
+
+
+def on_the_master(name: str) -> Uploaded:
+    return Uploaded(filename=f"/up/{JAR.format(name)}")
 
 
 def test_archives_keep_their_names_and_python_is_found_in_them():
@@ -29,13 +35,15 @@ def test_archives_keep_their_names_and_python_is_found_in_them():
         configuration={"pipeline.name": "n"},
     )
     names = ("venv.zip", "deps.zip", "models.zip", "more.zip", "code.zip")
-    uploaded = {f"/w/{name}": f"/up/1_{name[:-4]}.jar" for name in names}
+    uploaded = {f"/w/{name}": on_the_master(name[:-4]) for name in names}
 
     configuration = rest_configuration(bundle, Path("/w/code.zip"), uploaded)
 
     assert configuration == {
-        "python.archives": "/up/1_venv.jar#venv.zip,/up/1_models.jar#models.zip,"
-        "/up/1_deps.jar#deps.zip,/up/1_more.jar#more.zip,/up/1_code.jar#job-code",
+        "python.archives": ",".join(
+            f"{on_the_master(name.partition('.')[0].replace('job-code', 'code')).filename}#{name}"
+            for name in ("venv.zip", "models.zip", "deps.zip", "more.zip", "job-code")
+        ),
         "python.pythonpath": "job-code:deps.zip:more.zip",
         "python.executable": "venv.zip/venv/bin/python3.11",
         "python.client.executable": "venv.zip/venv/bin/python3.11",
@@ -56,10 +64,11 @@ def test_flink_1_17_finds_them_without_an_option_for_the_path(tmp_path):
     code = tmp_path / "code.jar"
 
     module = write_code(bundle, code)
-    configuration = rest_configuration(bundle, code, {"/w/deps.zip": "/up/d", str(code): "/up/c"})
+    uploaded = {"/w/deps.zip": on_the_master("d"), str(code): on_the_master("c")}
+    configuration = rest_configuration(bundle, code, uploaded)
 
     assert "python.pythonpath" not in configuration
-    assert configuration["python.files"] == "/up/c"
+    assert configuration["python.files"] == on_the_master("c").filename
     finished = subprocess.run(
         [sys.executable, "-m", module],
         cwd=tmp_path,
