@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
+from bundler.errors import UsageError
 from bundler.support.files import fault
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,22 @@ class Cache:
     def default(cls) -> Cache:
         """The user's cache: ``BUNDLE_CACHE`` if set, else the platform's cache folder."""
         given = os.environ.get("BUNDLE_CACHE")
-        # Flink and Java lie there, and start in another folder.
+        # Flink and Java are kept there, and start in another folder.
         root = Path(given).absolute() if given else platformdirs.user_cache_path("flink-bundler")
         return cls(root)
 
     def path(self, kind: str, key: str, name: str) -> Path:
-        """Where the file or folder ``name`` of ``key`` lies, whether or not it exists."""
+        """The place of the file or folder ``name`` of ``key``, whether or not it exists.
+
+        Raises UsageError if ``key`` is not 64 hexadecimal digits or ``name`` is not one file name:
+        both may come from a lock that a stranger wrote.
+        """
+        if not _KEY.fullmatch(key) or not _NAME.fullmatch(name) or name in (".", ".."):
+            raise UsageError(
+                f"{name!r} with the hash {key!r} has no place in the cache.",
+                "Expected a file name and a SHA-256 of 64 hexadecimal digits.",
+                "Check the lock, or make it again with `bundle lock`.",
+            )
         return self.root / kind / key[:2] / key / name
 
     @contextmanager

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from bundler.errors import BuildError, BundlerError, UsageError
 
 _ELSEWHERE = "choose another place (-o for output, BUNDLE_CACHE for the cache)"
+_OTHER_PLACE = f"{_ELSEWHERE[0].upper()}{_ELSEWHERE[1:]}."
 
 
 def fault(error: OSError, path: Path) -> BundlerError:
@@ -34,8 +35,8 @@ def fault(error: OSError, path: Path) -> BundlerError:
         )
     return BuildError(
         f"{path} could not be written: {error.strerror or error}.",
-        "Expected a file in a folder.",
-        f"Correct the path, or {_ELSEWHERE}.",
+        "Expected a path in a folder that exists or can be created.",
+        f"Check the path, or {_ELSEWHERE}.",
     )
 
 
@@ -44,8 +45,8 @@ def unforeseen(error: OSError) -> BundlerError:
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return BuildError(
         f"{where}{error.strerror or error}.",
-        "Expected to read or write there.",
-        "Look at the path, at its permissions and at the space left.",
+        "Expected to read or write this path.",
+        "Check the path, its permissions and the free space.",
     )
 
 
@@ -103,6 +104,7 @@ def read_bounded(path: Path, limit: int, what: str = "a file") -> bytes:
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -120,9 +122,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block ends well.
 
     Whatever ends the block early (an error, Ctrl-C) leaves ``path`` as it was and removes the
-    temporary file. Raises UsageError or BuildError when the folder cannot take the file.
+    temporary file. Raises UsageError if ``path`` is something else than a regular file, UsageError
+    or BuildError when the folder cannot take the file.
     """
     try:
+        _check_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -145,16 +149,29 @@ def check_writable(path: Path) -> None:
     For results that take long to make.
     """
     folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        _check_replaceable(path)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=folder)
         os.close(handle)
         Path(name).unlink()
     except OSError as error:
         raise fault(error, path) from error
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise UsageError unless ``path`` is a regular file, not a link to one, or does not exist."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except ValueError as error:
+        raise UsageError(
+            f"{str(path)!r} is not a path: {error}.", "Expected a path for a file.", _OTHER_PLACE
+        ) from error
+    if (kind := _kind(mode)) is not None:
+        raise UsageError(f"{path} is {kind}.", "Only a regular file may be replaced.", _OTHER_PLACE)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.errors import BuildError
+from bundler.errors import BuildError, UsageError
 from bundler.support.cache import Cache
 
 
@@ -31,3 +31,29 @@ def test_a_lock_is_let_go_whatever_happens(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with cache.lock("x"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("../" * 21 + "a", "x"),
+        ("a" * 63, "x"),
+        ("A" * 64, "x"),
+        ("a" * 64 + "\n", "x"),
+        ("a" * 64, "../x"),
+        ("a" * 64, ".."),
+        ("a" * 64, ""),
+        ("a" * 64, "a\\b"),
+        ("a" * 64, "a\0b"),
+    ],
+)
+def test_only_a_hash_and_a_file_name_have_a_place(tmp_path: Path, key: str, name: str) -> None:
+    with pytest.raises(UsageError, match="has no place in the cache"):
+        Cache(tmp_path).path("wheels", key, name)
+
+
+def test_the_place_of_a_hash(tmp_path: Path) -> None:
+    key = "0123456789abcdef" * 4
+    assert Cache(tmp_path).path("wheels", key, "x.whl") == (
+        tmp_path / "wheels" / "01" / key / "x.whl"
+    )

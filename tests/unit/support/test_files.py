@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
 
-from bundler.errors import UsageError
-from bundler.support.files import open_regular, read_bounded
+from bundler.errors import BundlerError, UsageError
+from bundler.support.files import check_writable, open_regular, read_bounded, whole_file
 
 
 def test_a_regular_file_or_a_link_to_one_is_read(tmp_path: Path) -> None:
@@ -56,3 +57,40 @@ def test_what_cannot_be_opened_is_an_error_of_three_parts(tmp_path: Path, name: 
         open_regular(tmp_path / name)
     assert all((caught.value.found, caught.value.expected, caught.value.remedy))
     assert "\0" not in str(caught.value)
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name, kind in [
+        ("fifo", "a named pipe"),
+        ("folder", "a folder"),
+        ("link", "a symbolic link"),
+        ("device", "a symbolic link"),
+        ("/dev/null", "a device"),
+    ]:
+        path = tmp_path / name
+        with pytest.raises(UsageError, match=f"is {kind}"):
+            check_writable(path)
+        with pytest.raises(UsageError, match=f"is {kind}"), whole_file(path):
+            pass
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "device", "fifo", "file", "folder", "link",
+    ]  # fmt: skip
+    for name in ("file", "new", "sub/folder/new"):
+        check_writable(tmp_path / name)
+        with whole_file(tmp_path / name) as temporary:
+            temporary.write_text("new")
+        assert (tmp_path / name).read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "file/inside", "x" * 300])
+def test_what_cannot_be_written_is_an_error_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundlerError) as caught:
+        check_writable(tmp_path / name)
+    assert all((caught.value.found, caught.value.expected, caught.value.remedy))
