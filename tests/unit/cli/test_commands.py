@@ -368,7 +368,7 @@ def test_a_folder_that_cannot_be_written(index: Index, work: Path) -> None:
             finished = deps(work, "--no-check", "-o", place)
             assert finished.returncode == 2
             assert f"{Path(place).parent} is not writable" in finished.stderr
-        assert "closed could not be written" in deps(work, "-o", "closed").stderr
+        assert "closed is a folder" in deps(work, "-o", "closed").stderr
         # Before anything was resolved.
         assert index.requests == []
     finally:
