@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Where it is set, every start of the command would compile all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install check test unit demo docs bench clean
+.PHONY: install check test unit fuzz demo docs bench clean
 
 install: $(STAMP)
 
@@ -29,6 +29,11 @@ unit: install
 test: install
 	$(BIN)/pytest tests/unit tests/integration
 
+# Every reader for SECONDS, two at a time; reports and what was found are in .fuzz/.
+SECONDS ?= 600
+fuzz: install
+	nice -n 19 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) --keep .fuzz
+
 demo: install
 	$(BIN)/bundle build --project examples/opencv
 	$(BIN)/bundle run --project examples/opencv
@@ -43,4 +48,4 @@ docs/reference/commands.md: install $(wildcard bundler/cli/*.py)
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
 
 clean:
-	rm -rf $(VENV) dist site .bench
+	rm -rf $(VENV) dist site .bench .fuzz

@@ -1,0 +1,1 @@
+"""Every reader of strangers' bytes, fed with mutated ones: ``python -m tests.fuzz --help``."""
