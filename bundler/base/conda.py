@@ -10,23 +10,22 @@ import os
 import posixpath
 import re
 import stat
-import tarfile
 import warnings
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import yaml
 from packaging.utils import canonicalize_name
 
 from bundler.archive.content import blocks
 from bundler.archive.entry import Entry, Inline, OnDisk
 from bundler.archive.links import leaves
-from bundler.base.environment import CondaEnvironment, read_environment
+from bundler.base.environment import CondaEnvironment, read_environment, read_yaml
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
 from bundler.base.solver import (
     CondaProblem,
+    Solution,
     install,
     missing_from_cache,
     read_lock,
@@ -37,14 +36,15 @@ from bundler.base.store import NewBase, keep, key_of
 from bundler.elf.info import read_elf_file
 from bundler.errors import BuildError, ResolutionError, UsageError, not_cached
 from bundler.session import Session
+from bundler.support.untar import untar
 
 if TYPE_CHECKING:
-    from rattler import RepoDataRecord
-
     from bundler.base.model import Base
     from bundler.lock.policy import LockPolicy
     from bundler.support.progress import Progress
     from bundler.target import Target
+
+_LARGEST = 64 << 30
 
 DEFAULT_CHANNEL = "conda-forge"
 
@@ -93,20 +93,24 @@ def make_conda_base(
         with session.progress.task("Solving the conda environment"):
             solution = solve(problem, packages, session)
         if lock is not None and policy != "fit":
-            write_lock(lock, problem, solution)
-    version = next(str(item.version) for item in solution if item.name.normalized == "python")
-    reason = f"conda's Python {version} with {len(solution)} packages" + (
+            write_lock(lock, solution)
+    version = next(item.version for item in solution.packages if item.name == "python")
+    reason = f"conda's Python {version} with {len(solution.packages)} packages" + (
         f" of {environment}" if environment else ""
     )
 
     def make(staging: Path) -> NewBase:
-        if session.offline and (missing := missing_from_cache(solution, packages)):
+        if session.offline and (missing := missing_from_cache(problem, solution, packages)):
             raise not_cached(f"the conda package {missing}")
         prefix = staging / "prefix"
         install(problem, solution, prefix, packages, session.progress)
         return _pack(prefix, staging, target, session.progress)
 
-    identity = key_of("conda", [str(record.url) for record in solution], _hashes(solution))
+    identity = key_of(
+        "conda",
+        [package.url for package in solution.packages],
+        [package.sha256 for package in solution.packages],
+    )
     base = keep(session, identity, "conda", reason, make)
     return replace(base, requirements=wanted.requirements)
 
@@ -160,8 +164,8 @@ def channel_alias() -> str | None:
         return given
     path = Path(os.environ.get("CONDARC") or Path.home() / ".condarc")
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        settings = read_yaml(path, "conda's configuration")
+    except UsageError:
         return None
     alias = settings.get("channel_alias") if isinstance(settings, dict) else None
     return alias if isinstance(alias, str) else None
@@ -169,7 +173,7 @@ def channel_alias() -> str | None:
 
 def _locked(
     lock: Path | None, problem: CondaProblem, policy: LockPolicy, progress: Progress
-) -> list[RepoDataRecord] | None:
+) -> Solution | None:
     if lock is None or policy == "renew" or not lock.exists():
         return None
     try:
@@ -179,10 +183,6 @@ def _locked(
             raise
         progress.note(f"{error.found} Solving again.")
         return None
-
-
-def _hashes(solution: Iterable[RepoDataRecord]) -> list[str]:
-    return [record.sha256.hex() if record.sha256 else "" for record in solution]
 
 
 def _site_packages(target: Target) -> str:
@@ -206,8 +206,7 @@ def _pack(prefix: Path, staging: Path, target: Target, progress: Progress) -> Ne
             "Expected every file of every package to be there, and no editable installs.",
             "Reinstall the packages it names, the editable ones without -e.",
         ) from error
-    with tarfile.open(archive) as tar:
-        tar.extractall(unpacked, filter="tar")
+    untar(archive, unpacked, what=f"The environment {prefix}", largest=_LARGEST)
     archive.unlink()
     found = sorted(_entries(unpacked, target), key=lambda entry: entry.name)
     names = [entry.name for entry in found]

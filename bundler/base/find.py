@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bundler.base.host import make_host_base, no_host
@@ -77,6 +78,9 @@ def _found(kind: str, target: Target, session: Session, options: BaseOptions) ->
         return make_manylinux_base(target, session, options.image)
     if kind == "conda":
         try:
+            # It is imported in another process.
+            if find_spec("rattler") is None:
+                raise ModuleNotFoundError(name="rattler")
             from bundler.base.conda import make_conda_base, pack_conda_prefix
         except ImportError as error:
             raise missing_extra("conda", "A conda base", error) from error

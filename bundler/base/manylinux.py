@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import tarfile
 import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bundler.base.model import Base
 from bundler.base.prefix import make_relocatable
 from bundler.base.store import NewBase, keep, key_of, load
 from bundler.errors import BuildError, not_cached
 from bundler.session import Session
+from bundler.support.files import read_bounded
 from bundler.support.interpreters import Interpreter
+from bundler.support.untar import untar
 
 if TYPE_CHECKING:
     from bundler.containers.sandbox import Sandbox
     from bundler.target import Target
 
+_LARGEST = 4 << 30
 _PACK = "/bundle/pack.py"
 _PACKED = "/bundle/packed"
 
@@ -52,13 +56,16 @@ for path in elves:
         words = line.split()
         if "=>" in words and len(words) > 3 and words[2].startswith("/"):
             libraries.add(words[2])
-for path in ("/etc/ld.so.conf", "/etc/ld.so.conf.d"):
-    if os.path.exists(path):
-        files.append(path)
+if os.path.exists("/etc/ld.so.conf"):
+    files.append("/etc/ld.so.conf")
+if os.path.isdir("/etc/ld.so.conf.d"):
+    for name in os.listdir("/etc/ld.so.conf.d"):
+        files.append(os.path.join("/etc/ld.so.conf.d", name))
 os.makedirs(sys.argv[1])
-with tarfile.open(os.path.join(sys.argv[1], "python.tar"), "w") as tar:
+with tarfile.open(os.path.join(sys.argv[1], "python.tar"), "w", dereference=True) as tar:
     for path in sorted(set(files) | set(elves)):
-        tar.add(path)
+        if os.path.isfile(path):
+            tar.add(path)
     for path in sorted(libraries):
         if path not in elves:
             found = tar.gettarinfo(os.path.realpath(path), path)
@@ -130,26 +137,45 @@ def _unpack(box: Sandbox, executable: str, root: Path) -> Interpreter:
     box.read([executable, "-I", _PACK, _PACKED])
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         packed = {path.name: path for path in box.get(_PACKED, Path(scratch))}
-        facts = json.loads(packed["facts.json"].read_bytes())
-        root.mkdir(parents=True)
-        try:
-            with tarfile.open(packed["python.tar"]) as tar:
-                # Python 3.10.11 and older have no filters.
-                tar.extraction_filter = getattr(tarfile, "tar_filter", None)
-                tar.extractall(root)
-        except tarfile.TarError as error:
-            raise BuildError(
-                f"The Python of {box.image} could not be unpacked: {error}",
-                remedy="Choose another image with --image.",
-            ) from error
+        facts = _facts(packed, box.image)
+        untar(packed["python.tar"], root, what=f"The Python of {box.image}", largest=_LARGEST)
 
-    def inside(path: str) -> Path:
-        return root / path.lstrip("/")
+    def inside(path: PurePosixPath) -> Path:
+        return root / path.relative_to("/")
 
     return Interpreter(
-        inside(facts["prefix"]),
-        inside(facts["executable"]),
-        inside(facts["stdlib"]),
-        facts["version"],
-        root,
+        inside(facts.prefix), inside(facts.executable), inside(facts.stdlib), facts.version, root
     )
+
+
+class _Facts(BaseModel):
+    """What `_SCRIPT` says of the image's Python: absolute paths, the last two in the first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prefix: PurePosixPath
+    stdlib: PurePosixPath
+    executable: PurePosixPath
+    version: str = Field(pattern=r"^3\.[0-9]{1,2}\.[0-9]{1,2}$")
+
+    @model_validator(mode="after")
+    def _inside(self) -> _Facts:
+        for path in (self.prefix, self.stdlib, self.executable):
+            if not path.is_absolute() or ".." in path.parts or len(self.prefix.parts) < 2:
+                raise ValueError(f"{path} is not an absolute path")
+        if not all(path.is_relative_to(self.prefix) for path in (self.stdlib, self.executable)):
+            raise ValueError(f"{self.stdlib} is not in {self.prefix}")
+        return self
+
+
+def _facts(packed: Mapping[str, Path], image: str) -> _Facts:
+    try:
+        if not packed["python.tar"].stat().st_size:
+            raise KeyError("python.tar")
+        return _Facts.model_validate_json(read_bounded(packed["facts.json"], 1 << 16))
+    except (KeyError, ValidationError) as error:
+        raise BuildError(
+            f"The Python of {image} could not be packed: {' '.join(str(error).split())[:200]}",
+            "Expected its files, prefix, executable, standard library and version.",
+            "Choose another image with --image.",
+        ) from error

@@ -1,41 +1,45 @@
-"""conda packages for a target that this machine need not be: solving, locking, installing.
+"""conda packages for a target that this machine need not be: solved, kept in locks, installed.
 
-The only module that talks to py-rattler.
+The work is done by py-rattler in a process of its own (`bundler.base.solver_worker`): one that
+fails there may crash its interpreter, and repodata come from strangers, so that time and memory
+are bounded.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING
 
-import rattler
-from rattler.exceptions import (
-    FetchRepoDataError,
-    GatewayError,
-    InstallerError,
-    InvalidChannelError,
-    InvalidMatchSpecError,
-    ParseCondaLockError,
-    SolverError,
-)
-
-from bundler.errors import BuildError, FetchError, ResolutionError, UsageError, not_cached
-from bundler.session import Session
+from bundler.errors import BuildError, BundlerError, FetchError, ResolutionError, UsageError
 from bundler.support.files import whole_file
+from bundler.support.process import stop
+from bundler.support.progress import SILENT, Progress, Task
 
 if TYPE_CHECKING:
-    from bundler.support.progress import Progress, Task
+    from bundler.session import Session
     from bundler.target import Target
 
+_SOLVE_SECONDS = 1200.0
+_INSTALL_SECONDS = 3600.0
+_MEMORY = 4 << 30
+_LARGEST_LOCK = 64 << 20
+_LARGEST_ANSWER = 256 << 20
 _SUBDIRS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
-_ENVIRONMENT = "default"
-# A kernel that every machine with the oldest glibc still in service has (RHEL 8, Debian 11).
-_LINUX = "4.18"
-
-_Result = TypeVar("_Result")
+_ERRORS = {kind.__name__: kind for kind in (BuildError, FetchError, ResolutionError, UsageError)}
+# Not `-m`: that would look for modules in the current folder first.
+_START = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "from bundler.base.solver_worker import main; main()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,255 +54,181 @@ class CondaProblem:
     target: Target
     alias: str | None = None
 
-    @property
-    def subdir(self) -> str:
-        """The name that conda gives the target's platform, such as ``linux-64``."""
-        return _SUBDIRS[self.target.architecture]
+    def as_json(self) -> dict[str, object]:
+        """What the worker has to know, ``subdir`` being conda's name for the platform."""
+        return {
+            "channels": self.channels,
+            "specs": self.specs,
+            "alias": self.alias,
+            "subdir": _SUBDIRS[self.target.architecture],
+            "architecture": self.target.architecture,
+            "glibc": ".".join(map(str, self.target.glibc)),
+            "described": self.target.describe(),
+        }
 
 
-def solve(problem: CondaProblem, folder: Path, session: Session) -> list[rattler.RepoDataRecord]:
-    """The packages that satisfy ``problem``, sorted by name; repodata is kept in ``folder``.
+@dataclass(frozen=True, slots=True)
+class CondaPackage:
+    """A package of a solution; ``sha256`` is in hexadecimal, "" if the channel does not say it."""
 
-    ``offline`` uses only kept repodata. Raises ResolutionError with the solver's explanation
-    (given whole to ``progress.output``), FetchError when a channel cannot be read, UsageError for
-    a malformed channel or specification.
+    name: str
+    version: str
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Packages sorted by name, and as the text of a lock in the format of rattler-lock."""
+
+    packages: tuple[CondaPackage, ...]
+    lock: str
+
+
+def solve(problem: CondaProblem, folder: Path, session: Session) -> Solution:
+    """The packages that satisfy ``problem``; repodata is kept in ``folder``.
+
+    A session that is offline uses only kept repodata. Raises ResolutionError with the solver's
+    explanation (given whole to ``progress.output``), FetchError when a channel cannot be read,
+    UsageError for a malformed channel or specification, BuildError if it takes too long.
     """
-    channels = _channels(problem)
-    action = rattler.repo_data.gateway.SourceConfig(
-        cache_action="force-cache-only" if session.offline else "cache-or-fetch"
-    )
-    gateway = rattler.Gateway(
-        cache_dir=folder / "repodata", default_config=action, client=_client()
-    )
-    names = ", ".join(problem.channels)
-    try:
-        records = _await(
-            rattler.solve(
-                sources=channels,
-                specs=_specs(problem),
-                gateway=gateway,
-                platforms=[rattler.Subdir(problem.subdir), rattler.Subdir("noarch")],
-                virtual_packages=_virtual_packages(problem.target),
-            )
-        )
-    except SolverError as error:
-        for line in str(error).splitlines():
-            session.progress.output(line)
-        raise ResolutionError(
-            f"The conda environment has no solution for {problem.target.describe()}.",
-            _one_line(error),
-            "Loosen that requirement, add a channel that has it, or choose a newer --platform.",
-        ) from error
-    except (GatewayError, FetchRepoDataError) as error:
-        if session.offline:
-            raise not_cached(f"the package lists of {names}") from error
-        raise FetchError(
-            f"A conda channel could not be read: {_one_line(error)}",
-            f"Expected {problem.subdir}/repodata.json in each of: {names}.",
-            "Check the channel names, or set CONDA_CHANNEL_ALIAS to a mirror you can reach.",
-        ) from error
-    return sorted(records, key=lambda record: str(record.name.normalized))
+    values = {"folder": str(folder / "repodata"), "offline": session.offline}
+    return _solution(_ask("solve", problem, values, _SOLVE_SECONDS, session.progress))
 
 
-def write_lock(
-    path: Path, problem: CondaProblem, records: Sequence[rattler.RepoDataRecord]
-) -> None:
-    """Keep ``records`` in ``path``: URLs, hashes and all, in the format of rattler-lock."""
-    platform = rattler.LockPlatform(problem.subdir)
-    lock = rattler.LockFile([platform])
-    lock.set_channels(_ENVIRONMENT, [channel.to_lock_channel() for channel in _channels(problem)])
-    for record in records:
-        lock.add_conda_package(_ENVIRONMENT, platform, record)
-    with whole_file(path) as temporary:
-        lock.to_path(temporary)
-
-
-def read_lock(path: Path, problem: CondaProblem) -> list[rattler.RepoDataRecord]:
+def read_lock(path: Path, problem: CondaProblem) -> Solution:
     """The packages kept in ``path``, if they are a solution of ``problem``.
 
     Raises UsageError if it is not such a file, ResolutionError saying what is stale if it is a
     solution of something else.
     """
-    try:
-        environment = rattler.LockFile.from_path(path).environment(_ENVIRONMENT)
-    except (ParseCondaLockError, OSError) as error:
+    if not path.is_file() or path.stat().st_size > _LARGEST_LOCK:
         raise UsageError(
-            f"{path} is not a lock of conda packages: {_one_line(error)}",
+            f"{path} is not a lock of conda packages: it is not a file of up to 64 MiB.",
             "Expected the file that an earlier run wrote.",
-            "Run `bundle lock` to solve again.",
-        ) from error
-    records = _locked_records(environment, problem)
-    if why := _stale(environment, records, problem):
-        raise ResolutionError(
-            f"{path} is stale: {why}.",
-            f"Expected a solution of the current requirements for {problem.target.describe()}.",
-            "Run `bundle lock` to solve again.",
+            "Remove it, and run `bundle lock` to solve again.",
         )
-    return sorted(records, key=lambda record: str(record.name.normalized))
+    return _solution(_ask("read", problem, {"path": str(path)}, _SOLVE_SECONDS, SILENT))
+
+
+def write_lock(path: Path, solution: Solution) -> None:
+    """Keep ``solution`` in ``path``: URLs, hashes and all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(solution.lock, encoding="utf-8")
 
 
 def install(
-    problem: CondaProblem,
-    records: Sequence[rattler.RepoDataRecord],
-    prefix: Path,
-    folder: Path,
-    progress: Progress,
+    problem: CondaProblem, solution: Solution, prefix: Path, folder: Path, progress: Progress
 ) -> None:
-    """Download what ``folder`` does not hold yet and link ``records`` into ``prefix``.
+    """Download what ``folder`` does not hold yet and link ``solution`` into ``prefix``.
 
     Hashes are checked; packages' own scripts do not run. Raises FetchError or BuildError.
     """
-    with progress.task("Installing conda packages", len(records), "packages") as task:
-        try:
-            _await(
-                rattler.install(
-                    list(records),
-                    prefix,
-                    cache_dir=folder / "pkgs",
-                    platform=rattler.Subdir(problem.subdir),
-                    execute_link_scripts=False,
-                    client=_client(),
-                    reporter=_Reporter(task),  # type: ignore[abstract]
-                )
-            )
-        except InstallerError as error:
-            kind = FetchError if "fetch" in str(error) else BuildError
-            raise kind(
-                f"The conda packages could not be installed: {_one_line(error)}",
-                "Expected each with the hash that its channel or the lock names.",
-                "Try again; if a package changed in its channel, run `bundle lock`.",
-            ) from error
+    values = {"lock": solution.lock, "prefix": str(prefix), "folder": str(folder / "pkgs")}
+    count = len(solution.packages)
+    with progress.task("Installing conda packages", count, "packages") as task:
+        _ask("install", problem, values, _INSTALL_SECONDS, progress, task)
 
 
-def missing_from_cache(records: Sequence[rattler.RepoDataRecord], folder: Path) -> str | None:
+def missing_from_cache(problem: CondaProblem, solution: Solution, folder: Path) -> str | None:
     """The file name of a package that ``folder`` lacks; None if it holds all of them."""
-    index = _await(_index(folder))
-    for record in records:
-        if not index.contains_record(record):
-            return record.file_name
-    return None
+    values = {"lock": solution.lock, "folder": str(folder / "pkgs")}
+    answer = _ask("missing", problem, values, _SOLVE_SECONDS, SILENT)
+    return str(answer["missing"]) if answer["missing"] else None
 
 
-class _Reporter(rattler.InstallerReporter):
-    def __init__(self, task: Task) -> None:
-        self._task = task
-
-    def on_transaction_operation_complete(self, operation: int) -> None:
-        self._task.advance()
+def _solution(answer: Mapping[str, object]) -> Solution:
+    rows = answer["packages"]
+    assert isinstance(rows, list)
+    return Solution(tuple(CondaPackage(*map(str, row)) for row in rows), str(answer["lock"]))
 
 
-def _channels(problem: CondaProblem) -> list[rattler.Channel]:
-    root = str(Path.cwd())
-    config = (
-        rattler.ChannelConfig(problem.alias, root)
-        if problem.alias
-        else rattler.ChannelConfig(root_dir=root)
-    )
-    channels = []
-    for name in problem.channels:
-        if name == "defaults":
-            raise UsageError(
-                "'defaults' is not a channel: it stands for a list in conda's own configuration.",
-                "Expected names or URLs of channels.",
-                "Replace it with the channels you mean, such as conda-forge.",
-            )
-        try:
-            channels.append(rattler.Channel(name, config))
-        except InvalidChannelError as error:
-            raise UsageError(
-                f"'{name}' is not a conda channel: {_one_line(error)}",
-                "Expected a name, a URL or a path.",
-                "Change it in the environment file, or in --channel or venv.channels.",
-            ) from error
-    return channels
-
-
-def _specs(problem: CondaProblem) -> list[rattler.MatchSpec]:
-    specs = []
-    for text in problem.specs:
-        try:
-            specs.append(rattler.MatchSpec(text))
-        except InvalidMatchSpecError as error:
-            raise UsageError(
-                f"'{text}' is not a conda match specification: {_one_line(error)}",
-                "Expected a name and a version, such as numpy>=1.26 or python=3.11.",
-                "Change it under dependencies in the environment file.",
-            ) from error
-    return specs
-
-
-def _virtual_packages(target: Target) -> list[rattler.GenericVirtualPackage]:
-    facts = [
-        ("__unix", "0", "0"),
-        ("__linux", _LINUX, "0"),
-        ("__glibc", ".".join(map(str, target.glibc)), "0"),
-        ("__archspec", "1", target.architecture),
-    ]
-    return [
-        rattler.GenericVirtualPackage(
-            rattler.PackageName(name), rattler.Version(version), rattler.BuildString(build)
-        )
-        for name, version, build in facts
-    ]
-
-
-def _locked_records(
-    environment: rattler.Environment | None, problem: CondaProblem
-) -> list[rattler.RepoDataRecord]:
-    if environment is None:
-        return []
-    for platform in environment.platforms():
-        if str(platform.subdir) == problem.subdir:
-            return environment.conda_repodata_records_for_platform(platform) or []
-    return []
-
-
-def _stale(
-    environment: rattler.Environment | None,
-    records: list[rattler.RepoDataRecord],
+def _ask(
+    kind: str,
     problem: CondaProblem,
-) -> str:
-    """What makes ``records`` not a solution of ``problem``; empty if nothing does."""
-    if environment is None or not records:
-        return f"it has no packages for {problem.subdir}"
-    locked = [str(channel) for channel in environment.channels()]
-    if locked != [str(channel.to_lock_channel()) for channel in _channels(problem)]:
-        return f"it was made with the channels {', '.join(locked)}"
-    wanted: set[str] = set()
-    for spec in _specs(problem):
-        if not any(spec.matches(record) for record in records):
-            return f"none of its packages matches {spec}"
-        wanted.update(str(r.name.normalized) for r in records if spec.matches(r))
-    by_name = {str(record.name.normalized): record for record in records}
-    glibc = rattler.Version(".".join(map(str, problem.target.glibc)))
-    open_ends = list(wanted)
-    while open_ends:
-        record = by_name[open_ends.pop()]
-        for dependency in record.depends:
-            name, _, version = dependency.partition(" ")
-            if name == "__glibc" and version and not rattler.VersionSpec(version).matches(glibc):
-                return f"{record.file_name} needs glibc {version}"
-            if name in by_name and name not in wanted:
-                wanted.add(name)
-                open_ends.append(name)
-    if extra := sorted(set(by_name) - wanted):
-        return f"{extra[0]} is no longer required"
-    return ""
+    values: Mapping[str, object],
+    seconds: float,
+    progress: Progress,
+    task: Task | None = None,
+) -> dict[str, object]:
+    """The worker's answer to a question of ``kind``. Raises the error that it answers with."""
+    question = {"kind": kind, "problem": problem.as_json(), "memory": _MEMORY, **values}
+    with _worker(seconds) as (process, errors):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        # One that dies early says why on standard error.
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(question).encode() + b"\n")
+            process.stdin.flush()
+        for message in _messages(process.stdout):
+            if "advance" in message and task is not None:
+                task.advance()
+            elif "output" in message:
+                progress.output(str(message["output"]))
+            elif "error" in message:
+                raise _error(message["error"])
+            else:
+                return message
+        raise _ended(process.wait(), errors, seconds)
 
 
-async def _index(folder: Path) -> rattler.package_cache.CacheIndex:
-    return await rattler.PackageCache(folder / "pkgs").index()
+@contextmanager
+def _worker(seconds: float) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """The process, and what it writes to standard error; it is ended after ``seconds``."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        deadline = threading.Timer(seconds, process.kill)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            yield process, errors
+        finally:
+            deadline.cancel()
+            if process.poll() is None:
+                stop(process)
+            for pipe in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    if pipe is not None:
+                        pipe.close()
 
 
-def _client() -> rattler.Client:
-    """A client with rattler's configured mirrors, proxies and credentials."""
-    return rattler.Client.from_config(rattler.Config.load_from_default_locations("rattler"))
+def _messages(stream: IO[bytes]) -> Iterator[dict[str, object]]:
+    while line := stream.readline(_LARGEST_ANSWER):
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(message, dict):
+            return
+        yield message
 
 
-def _await(work: Coroutine[object, object, _Result]) -> _Result:
-    return asyncio.run(work)
+def _error(described: object) -> BundlerError:
+    assert isinstance(described, dict)
+    kind = _ERRORS.get(str(described["kind"]), BuildError)
+    return kind(*(str(described[part]) for part in ("found", "expected", "remedy")))
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).replace("│", " ").split())
-    return text if len(text) <= 600 else f"{text[:600]}…"
+def _ended(status: int, errors: IO[bytes], seconds: float) -> BuildError:
+    errors.seek(0)
+    lines = errors.read(1 << 20).decode(errors="replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    if status == -signal.SIGKILL:
+        cause = (
+            f"it was killed: it took longer than {seconds:g} s, or the machine ran out of memory"
+        )
+    elif status < 0:
+        cause = f"it ended with signal {-status}{f': {said[-1][:300]}' if said else ''}"
+    else:
+        cause = said[-1][:300] if said else f"it ended with exit status {status}"
+    return BuildError(
+        f"conda's solver gave no answer: {cause}.",
+        f"Expected one with at most {_MEMORY >> 30} GiB of memory, within {seconds:g} s.",
+        "Name fewer channels or narrower versions in the environment file, and try again.",
+    )

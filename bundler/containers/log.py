@@ -15,6 +15,7 @@ from bundler.session import Session
 from bundler.support.files import fault
 from bundler.support.progress import Progress, Task
 
+_LARGEST = 256 << 20
 _SHOWN = 15
 _SEARCHED = 120
 _COMPILER = re.compile(r":\d+: (fatal )?error: ")
@@ -30,7 +31,7 @@ _ECHO = re.compile(
 
 
 class Log:
-    """A running build's log; ``path`` is the file."""
+    """A running build's log; ``path`` is the file, which ends after 256 MiB."""
 
     def __init__(self, path: Path, file: TextIO, text: str, task: Task, progress: Progress) -> None:
         self.path = path
@@ -39,6 +40,7 @@ class Log:
         self._text = text
         self._task = task
         self._progress = progress
+        self._left = _LARGEST
 
     def heading(self, text: str) -> None:
         """Begin another piece of the same build."""
@@ -49,8 +51,10 @@ class Log:
     def line(self, line: str) -> None:
         """Take one line that the build printed."""
         line = _CONTROL.sub("", line).rstrip()
-        self._file.write(f"{line}\n")
-        self._file.flush()
+        self._left -= len(line) + 1
+        if self._left > 0:
+            self._file.write(f"{line}\n")
+            self._file.flush()
         if line:
             self._recent.append(line)
             self._task.describe(f"{self._text}: {line[:_WIDTH]}")

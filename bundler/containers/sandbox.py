@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bundler.errors import BuildError
+from bundler.support.files import read_bounded
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # A container whose creator was killed ends by itself after this time and is removed.
 _LIFETIME_SECONDS = 6 * 3600
+_LONGEST_LINE = 64 << 10
+_LARGEST_SAID = 64 << 20
+_LARGEST_COPY = 8 << 30
+_MOST_COPIED = 10_000
 LABEL = "flink-bundler.build"
 """What every container of this tool is labelled with."""
 
@@ -59,6 +64,9 @@ class Sandbox:
             *lines, rest = (rest + decoder.decode(block)).split("\n")
             for text in lines:
                 line(text)
+            if len(rest) > _LONGEST_LINE:
+                line(rest)
+                rest = ""
         if rest:
             line(rest)
         status = api.exec_inspect(created["Id"])["ExitCode"]
@@ -73,7 +81,8 @@ class Sandbox:
         )
         with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
             (file,) = self.get(str(_SAID), Path(scratch))
-            said = file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+            data = read_bounded(file, _LARGEST_SAID, "what a command printed")
+            said = data.decode("utf-8", errors="replace").rstrip("\n")
         if status != 0:
             last = said.splitlines()[-1] if said else "it printed nothing"
             raise BuildError(
@@ -113,15 +122,38 @@ class Sandbox:
             self.client.api.put_archive(self.id, "/", packed)
 
     def get(self, path: str, folder: Path) -> list[Path]:
-        """Copy the file ``path``, or the files directly in the folder ``path``, into ``folder``."""
-        stream, _ = self.client.api.get_archive(self.id, path)
-        written = []
+        """Copy the file ``path``, or the files directly in the folder ``path``, into ``folder``.
+
+        Links and other files that are not regular stay behind. Raises BuildError if there is no
+        ``path``, or it holds more than 8 GiB.
+        """
+        from docker.errors import NotFound
+
+        try:
+            stream, _ = self.client.api.get_archive(self.id, path)
+        except NotFound as error:
+            raise BuildError(
+                f"The container of {self.image} has no {path}.",
+                "Expected the command before to write it.",
+                "Choose another image with --image, or see what the build does.",
+            ) from error
+        written: list[Path] = []
+        left = _LARGEST_COPY
         with tarfile.open(fileobj=_Stream(stream), mode="r|") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isfile() else None
-                if content is None or len(PurePosixPath(member.name).parts) > 2:
+                name = PurePosixPath(member.name)
+                if content is None or len(name.parts) > 2 or name.name in ("", ".."):
                     continue
-                place = folder / PurePosixPath(member.name).name
+                left -= member.size
+                if left < 0 or len(written) >= _MOST_COPIED:
+                    raise BuildError(
+                        f"{path} in the container holds more than {_LARGEST_COPY >> 30} GiB or "
+                        f"{_MOST_COPIED} files.",
+                        "Expected the results of a build.",
+                        "See what the build leaves there.",
+                    )
+                place = folder / name.name
                 with place.open("wb") as file:
                     while block := content.read(1 << 20):
                         file.write(block)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bundler.base import Base
+from bundler.base.model import Base
 from bundler.errors import MetadataError, UsageError
 from bundler.lock.joint import Pair, differing, solve_beside, solve_pair
 from bundler.lock.policy import LockPolicy, resolve_lock

@@ -10,7 +10,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from bundler.archive.read import manifest_of
-from bundler.base import Base, BaseOptions, find_base
+from bundler.base.find import find_base
+from bundler.base.model import Base, BaseOptions
 from bundler.jars.listing import jar_list
 from bundler.lock.policy import LockPolicy
 from bundler.lock.pylock import Lock

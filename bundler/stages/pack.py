@@ -12,7 +12,7 @@ from bundler.archive.merge import merge
 from bundler.archive.read import tree_entries
 from bundler.archive.wheel import Layout, prefix_layout, target_layout, wheel_entries
 from bundler.archive.writer import Archive, write_archive
-from bundler.base import Base
+from bundler.base.model import Base
 from bundler.errors import UsageError
 from bundler.session import Session
 from bundler.slim.rules import slim

@@ -20,8 +20,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from bundler.archive.glibc import elf_entries
-from bundler.base import BaseOptions, find_base
+from bundler.base.find import find_base
 from bundler.base.libraries import TARGET_HAS
+from bundler.base.model import BaseOptions
 from bundler.errors import BuildError, UsageError, VerificationError
 from bundler.session import Session
 from bundler.support.cache import Cache

@@ -27,8 +27,9 @@ pytest.importorskip("rattler", reason="the conda extra is not installed")
 from uv import find_uv_bin
 
 from bundler.archive.read import manifest_of
-from bundler.base import Base, BaseOptions, find_base
 from bundler.base.conda import make_conda_base, pack_conda_prefix
+from bundler.base.find import find_base
+from bundler.base.model import Base, BaseOptions
 from bundler.errors import BuildError, FetchError, ResolutionError, UsageError
 from bundler.flink.job import job_bundle
 from bundler.flink.local.run import run_local
@@ -315,10 +316,10 @@ def test_two_caches_give_the_same_bytes(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("add", "no package in it is greet"),
-        ("remove", "nothing asks for greet any more"),
+        ("add", "none of its packages matches greet"),
+        ("remove", "greet is no longer required"),
         ("channel", "it was made with the channels"),
-        ("python", "no package in it is python"),
+        ("python", "none of its packages matches python"),
     ],
 )
 def test_a_stale_lock_is_said_to_be_and_left_alone(

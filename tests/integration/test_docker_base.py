@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.base import BaseOptions, find_base
+from bundler.base.find import find_base
+from bundler.base.model import BaseOptions
 from bundler.errors import BuildError, FetchError
 from bundler.flink.local.cluster import LocalCluster
 from bundler.flink.model import JobBundle

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bundler.archive.entry import Entry, Inline, OnDisk
-from bundler.base import Base
+from bundler.base.model import Base
 
 
 def contents(entry: Entry) -> bytes:

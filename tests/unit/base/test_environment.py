@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_channels_specs_and_pip_requirements(tmp_path: Path) -> None:
         ("name: x\ndependencies: [\n", "line 3"),
         ("a: b\n\tc: d\n", "line 2"),
         ("dependencies: [{pip: [-r more.txt]}]\n", "'-r more.txt' is an option of pip"),
+        ('dependencies: [{pip: ["a\\n--index-url http://x"]}]\n', "is not one line of text"),
+        ('dependencies: ["a\\0b"]\n', "is not one line of text"),
+        ("dependencies: []\nchannels: ['']\n", "is not one line of text"),
+        ("dependencies: &a [x]\nchannels: *a\n", "line 2: a value is an alias"),
+        ("dependencies: &a\n - *a\n", "line 2: a value is an alias"),
+        (f"dependencies: {'[' * 50_000}\n", "nest"),
+        (f"dependencies: [x]\nname: {'{a: ' * 9000}\n", "line 2: a value is nested"),
+        ("dependencies: [2024-99-99]\n", "is not YAML"),
+        (f"dependencies: [{'9' * 5000}]\n", "is not YAML"),
+        ("dependencies: [!!python/object/apply:os.system [x]]\n", "line 1"),
+        ("{[a]: b}\n", "line 1"),
+        (f"dependencies: [{'x,' * 300_000}]\n", "is larger than 524,288 bytes"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, found: str) -> None:
@@ -60,6 +73,14 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, found:
     assert str(caught.value).count("\n") == 2
 
 
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "environment.yml")
+    for path in (tmp_path / "environment.yml", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UsageError, match="is a") as caught:
+            read_environment(path)
+        assert "conda environment file" in caught.value.expected
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no\.yml does not exist"):
         read_environment(tmp_path / "no.yml")
@@ -67,5 +88,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "environment.yml").write_bytes("name: gr\xfc\xdfe".encode("latin-1"))
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="is not YAML"):
         read_environment(tmp_path / "environment.yml")

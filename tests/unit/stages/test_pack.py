@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 from bundler.archive.entry import text_entry
-from bundler.base import Base
+from bundler.base.model import Base
 from bundler.session import Session
 from bundler.stages.pack import CODE, pack_venv
 from bundler.support.cache import Cache
