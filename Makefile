@@ -44,8 +44,13 @@ docs: install
 bench: install
 	$(BIN)/python -m tests.benchmarks
 
-docs/reference/commands.md: install $(wildcard bundler/cli/*.py)
+.PHONY: docs/reference/commands.md docs/reference/api.md
+
+docs/reference/commands.md: install
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
+
+docs/reference/api.md: install
+	$(BIN)/python -m tests.support.api_page
 
 clean:
 	rm -rf $(VENV) dist site .bench .fuzz

@@ -79,10 +79,10 @@ __all__ = [
     "job_of",
     "load_bundle",
     "load_project",
-    "lock",
     "read_venv",
     "run",
     "submit",
+    "update_locks",
 ]
 
 _HOMES = {
@@ -102,14 +102,16 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    # The types are loaded when they are asked for: `bundle --help` needs none of them.
-    for home, names in _HOMES.items():
-        if name in names.split():
-            from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
 
-            return getattr(import_module(home), name)
-    raise AttributeError(f"module 'bundler' has no attribute '{name}'")
+    def __getattr__(name: str) -> Any:
+        # The types are loaded when they are asked for: `bundle --help` needs none of them.
+        for home, names in _HOMES.items():
+            if name in names.split():
+                from importlib import import_module
+
+                return getattr(import_module(home), name)
+        raise AttributeError(f"module 'bundler' has no attribute '{name}'")
 
 
 def load_project(path: StrPath = ".", *, required: bool = False) -> Project:
@@ -121,11 +123,12 @@ def load_project(path: StrPath = ".", *, required: bool = False) -> Project:
     Raises UsageError naming the file, the key and what to change.
 
     Example:
-        >>> import tempfile, pathlib
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (folder / "bundle.toml").write_text('[target]\\nflink = "2.2.1"\\n')
-        >>> load_project(folder).tables.target.flink
-        '2.2.1'
+        >>> import bundler, pathlib
+        >>> lines = ["[target]", 'flink = "2.2.1"', "[deps]", 'packages = ["humanize"]']
+        >>> _ = pathlib.Path("bundle.toml").write_text("\\n".join(lines))
+        >>> project = bundler.load_project()
+        >>> project.tables.target.flink, project.tables.deps.packages
+        ('2.2.1', ('humanize',))
     """
     from pathlib import Path
 
@@ -154,9 +157,13 @@ def build(
     stale, FetchError, BuildError, and VerificationError if something would not work on the target.
 
     Example:
-        >>> result = build(load_project("examples/opencv"))         # doctest: +SKIP
-        >>> [item.kind for item in result.archives]                 # doctest: +SKIP
-        ['venv', 'deps', 'data']
+        >>> import bundler
+        >>> project = bundler.load_project().overridden(deps={"packages": ["humanize"]})
+        >>> result = bundler.build(project, "dist")
+        >>> [item.kind for item in result.archives]
+        ['deps']
+        >>> result.bundle.deps.name
+        'deps.zip'
     """
     from pathlib import Path
 
@@ -179,8 +186,9 @@ def build_venv(
     A lock of the project is used if it fits, and none is written. Raises as `build`.
 
     Example:
-        >>> project = load_project().overridden(target={"python": "3.11"})
-        >>> build_venv(project, "venv.zip").executable              # doctest: +SKIP
+        >>> import bundler
+        >>> project = bundler.load_project().overridden(target={"python": "3.11"})
+        >>> bundler.build_venv(project, "venv.zip").executable  # doctest: +SKIP
         'venv.zip/venv/bin/python3.11'
     """
     from pathlib import Path
@@ -208,8 +216,9 @@ def build_deps(
     used if it fits, and none is written. Raises as `build`.
 
     Example:
-        >>> project = load_project().overridden(deps={"packages": ["humanize"]})
-        >>> sorted(build_deps(project, "deps.zip").packages)        # doctest: +SKIP
+        >>> import bundler
+        >>> project = bundler.load_project().overridden(deps={"packages": ["humanize"]})
+        >>> sorted(bundler.build_deps(project, "deps.zip").packages)
         ['humanize']
     """
     from pathlib import Path
@@ -233,11 +242,11 @@ def build_data(
     Raises UsageError if a path does not exist or holds ``out``, BuildError if two have one name.
 
     Example:
-        >>> import tempfile, pathlib
-        >>> folder = pathlib.Path(tempfile.mkdtemp())
-        >>> _ = (folder / "words.txt").write_text("one two")
-        >>> build_data([folder / "words.txt"], folder / "data.zip").archive.entries
-        2
+        >>> import bundler, pathlib
+        >>> _ = pathlib.Path("words.txt").write_text("one two")
+        >>> packed = bundler.build_data(["words.txt"], "data.zip")
+        >>> packed.kind, packed.archive.entries  # with the manifest
+        ('data', 2)
     """
     from pathlib import Path
 
@@ -247,10 +256,16 @@ def build_data(
     return pack_data([Path(path) for path in paths], Path(out), progress=progress)
 
 
-def lock(project: Project, *, session: Session | None = None) -> tuple[Path, ...]:
+def update_locks(project: Project, *, session: Session | None = None) -> tuple[Path, ...]:
     """Resolve the requirements of ``project`` again and write its locks; returns their paths.
 
     Raises ResolutionError if there is no solution.
+
+    Example:
+        >>> import bundler
+        >>> project = bundler.load_project().overridden(deps={"packages": ["humanize"]})
+        >>> [path.name for path in bundler.update_locks(project)]
+        ['pylock.deps.toml']
     """
     from bundler.stages.make import make_locks
     from bundler.stages.request import BuildRequest
@@ -262,6 +277,12 @@ def read_venv(venv: StrPath) -> VenvContents:
     """What a venv.zip holds: packages with versions, its Python and its target.
 
     Raises UsageError if ``venv`` was not made by `build_venv` or `build`.
+
+    Example:
+        >>> import bundler
+        >>> held = bundler.read_venv("venv.zip")  # doctest: +SKIP
+        >>> held.python, held.packages["apache-flink"]  # doctest: +SKIP
+        ('3.11.9', '2.2.1')
     """
     from pathlib import Path
 
@@ -274,6 +295,13 @@ def load_bundle(folder: StrPath) -> Bundle:
     """The bundle that `build` left in ``folder``, each file checked by its SHA-256.
 
     Raises UsageError if there is none, or a file is missing or is not the one that was listed.
+
+    Example:
+        >>> import bundler
+        >>> project = bundler.load_project().overridden(deps={"packages": ["humanize"]})
+        >>> _ = bundler.build(project, "dist")
+        >>> bundler.load_bundle("dist").deps.name
+        'deps.zip'
     """
     from pathlib import Path
 
@@ -295,6 +323,14 @@ def bundle_of_files(
 
     ``flink`` is the release if neither ``venv`` nor ``deps`` is given. Raises UsageError if an
     archive is missing or of another kind, or two are for different targets.
+
+    Example:
+        >>> import bundler, pathlib
+        >>> _ = pathlib.Path("words.txt").write_text("one two")
+        >>> _ = bundler.build_data(["words.txt"], "data.zip")
+        >>> bundle = bundler.bundle_of_files(data=["data.zip"], flink="2.2.1")
+        >>> [path.name for path in bundle.data]
+        ['data.zip']
     """
     from pathlib import Path
 
@@ -314,6 +350,14 @@ def job_of(project: Project, bundle: Bundle) -> JobBundle:
     """``bundle`` with the job that ``[job]`` of ``project`` describes, to configure or submit.
 
     Raises UsageError if a file of the job is missing.
+
+    Example:
+        >>> import bundler, pathlib
+        >>> _ = pathlib.Path("job.py").write_text("print('hello')")
+        >>> project = bundler.load_project().overridden(job={"script": "job.py", "parallelism": 2})
+        >>> job = bundler.job_of(project, bundler.bundle_of_files(flink="2.2.1"))
+        >>> job.script.name, job.parallelism
+        ('job.py', 2)
     """
     from bundler.flink.job import job_bundle
 
@@ -327,15 +371,19 @@ def configuration(job: JobBundle, *, archives_at: str | None = None) -> Configur
     named where they are on this machine.
 
     Example:
-        >>> job = JobBundle(Target.parse(flink="2.2.1"), "python3.11")
-        >>> print(configuration(job).text)
-        python.executable: python3.11
-        python.client.executable: python3.11
+        >>> import bundler
+        >>> job = bundler.JobBundle(bundler.Target.parse(flink="2.2.1"), "python3.11")
+        >>> found = bundler.configuration(job)
+        >>> found.name
+        'config.yaml'
+        >>> print(found.text)
+        python.executable: "python3.11"
+        python.client.executable: "python3.11"
         <BLANKLINE>
     """
-    from bundler.flink.configuration import configuration_of
+    from bundler.flink.configuration import Configuration
 
-    return configuration_of(job, archives_at)
+    return Configuration(job, archives_at)
 
 
 def submit(
@@ -359,7 +407,10 @@ def submit(
     then ``found`` is the Python traceback, where there is one.
 
     Example:
-        >>> submit(job, "http://localhost:8081").state              # doctest: +SKIP
+        >>> import bundler
+        >>> bundle = bundler.load_bundle("dist")  # doctest: +SKIP
+        >>> job = bundler.job_of(bundler.load_project(), bundle)  # doctest: +SKIP
+        >>> bundler.submit(job, "http://localhost:8081").state  # doctest: +SKIP
         'FINISHED'
     """
     from bundler.flink.submit import submit as submit_job
@@ -388,6 +439,13 @@ def run(
     ``port`` is that of the REST API (a free one by default), ``timeout`` the seconds that the job
     may take, ``logs`` a folder to keep Flink's configuration and logs in. What the job prints goes
     to ``session.progress.output``. Raises as `submit`.
+
+    Example:
+        >>> import bundler
+        >>> bundle = bundler.load_bundle("dist")  # doctest: +SKIP
+        >>> job = bundler.job_of(bundler.load_project(), bundle)  # doctest: +SKIP
+        >>> bundler.run(job).state  # doctest: +SKIP
+        'FINISHED'
     """
     from pathlib import Path
 

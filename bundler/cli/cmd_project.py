@@ -61,7 +61,7 @@ def lock(ctx: typer.Context, offline: Offline = False, project: ProjectPath = Pa
     """
     report = given(ctx, Report)
     chosen = bundler.load_project(project, required=True)
-    report.written("locks", bundler.lock(chosen, session=report.session(offline=offline)))
+    report.written("locks", bundler.update_locks(chosen, session=report.session(offline=offline)))
 
 
 @app.command(cls=Command)

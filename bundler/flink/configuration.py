@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Flink's options for a job: ``options`` as values (lists are lists), ``text`` as the content
-    of the file ``name`` ("config.yaml" or "flink-conf.yaml"), ``arguments`` as those of
-    ``flink run``.
+    """Flink's options for ``job`` in each form; ``archives_at`` as ``base`` of
+    `flink_configuration`.
     """
 
-    name: str
-    options: Mapping[str, object]
-    text: str
-    arguments: tuple[str, ...]
+    job: JobBundle
+    archives_at: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The configuration file that this Flink reads: "config.yaml" or "flink-conf.yaml"."""
+        return config_name(self.job.target.flink)
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The options as values; lists are lists."""
+        return flink_configuration(self.job, base=self.archives_at)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -35,19 +42,19 @@ class Configuration:
         return {key: flat(value) for key, value in self.options.items()}
 
     @property
+    def text(self) -> str:
+        """The options as lines of that file. Raises UsageError if it cannot hold a value."""
+        return render(self.job, base=self.archives_at)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The arguments of ``flink``, from ``run`` on. Raises UsageError if there is no job."""
+        return tuple(flink_run_arguments(self.job, base=self.archives_at))
+
+    @property
     def command(self) -> str:
         """``flink`` with its arguments as one line to paste into a shell."""
         return shlex.join(["flink", *self.arguments])
-
-
-def configuration_of(bundle: JobBundle, base: str | None = None) -> Configuration:
-    """All forms of the configuration of ``bundle``; ``base`` as for `flink_configuration`."""
-    return Configuration(
-        config_name(bundle.target.flink),
-        flink_configuration(bundle, base=base),
-        render(bundle, base=base),
-        tuple(flink_run_arguments(bundle, base=base)),
-    )
 
 
 def flink_configuration(bundle: JobBundle, *, base: str | None = None) -> dict[str, object]:

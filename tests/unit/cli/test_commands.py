@@ -396,6 +396,21 @@ def test_two_builds_at_once_in_one_folder(index: Index, work: Path) -> None:
     assert sorted(path.name for path in work.iterdir()) == ["deps.zip", "requirements.txt"]
 
 
+def test_locks_are_written_and_used(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    (work / "bundle.toml").write_text('[deps]\npackages = ["leaf"]\n')
+    finished = bundle(work, "lock", "--json")
+    assert finished.returncode == 0, finished.stderr + finished.stdout
+    [lock] = json.loads(finished.stdout)["locks"]
+    assert Path(lock).name == "pylock.deps.toml"
+    make_wheel(index.folder, "leaf", "2.0")
+    built = bundle(work, "build", "--no-check", "--json")
+    assert json.loads(built.stdout)["archives"][0]["packages"] == {"leaf": "1.0"}
+    assert bundle(work, "lock", "--quiet").stdout == ""
+    built = bundle(work, "build", "--no-check", "--json")
+    assert json.loads(built.stdout)["archives"][0]["packages"] == {"leaf": "2.0"}
+
+
 def test_data(work: Path) -> None:
     (work / "models").mkdir()
     (work / "models" / "größe.txt").write_text("x")

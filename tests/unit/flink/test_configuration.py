@@ -125,8 +125,25 @@ def test_the_arguments_are_absolute_and_the_jobs_own_come_last(monkeypatch, tmp_
         "-Dpipeline.name=n",
         "--python", f"{tmp_path}/job.py", "--python", "x y",
     ]  # fmt: skip
-    found = Configuration("config.yaml", {}, "", tuple(arguments))
-    assert found.command.endswith("--python 'x y'")
+
+
+def test_each_form_asks_for_what_it_needs() -> None:
+    found = Configuration(JobBundle(Target.parse(flink="2.2.1"), "python3.11"))
+    assert found.text.startswith('python.executable: "python3.11"\n')
+    with pytest.raises(UsageError, match="no job"):
+        _ = found.command
+    found = Configuration(
+        JobBundle(
+            Target.parse(flink="1.16.3"),
+            "python3.7",
+            module="job",
+            arguments=("x y",),
+            configuration={"a": "b # c"},
+        )
+    )
+    assert found.command.endswith("--pyModule job 'x y'")
+    with pytest.raises(UsageError, match="#"):
+        _ = found.text
 
 
 def test_one_jar_is_uploaded_by_the_client_and_several_must_be_there(jars):
