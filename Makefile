@@ -52,5 +52,8 @@ docs/reference/commands.md: install
 docs/reference/api.md: install
 	$(BIN)/python -m tests.support.api_page
 
+docs/explanation/architecture.md: install $(shell find bundler jobs/flink_plugins -name '*.py')
+	$(BIN)/python -m tests.support.architecture_page
+
 clean:
 	rm -rf $(VENV) dist site .bench .fuzz
