@@ -80,9 +80,7 @@ def test_what_is_in_them(built: Built, checkout: Path) -> None:
 
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert f"{package}/py.typed" in names
-    modules = {
-        path.relative_to(folder).as_posix() for path in folder.glob(f"{package}/**/*.py")
-    }
+    modules = {path.relative_to(folder).as_posix() for path in folder.glob(f"{package}/**/*.py")}
     assert modules <= names
     assert not any(name.startswith(("tests/", "build_images/", "jobs/")) for name in names)
     with tarfile.open(built.sdist) as archive:
