@@ -1,4 +1,4 @@
-"""What is published works without the checkout: both sdists and wheels, built, installed and used."""
+"""Sdists and wheels of both distributions, built, installed and used without the checkout."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every command of README and getting-started works, in the order in which it is read.
 
-They run in a copy of this checkout, against a real index and a real Flink. `git clone` is that copy;
+They run in a copy of this checkout, with a real index and a real Flink. `git clone` is that copy;
 `make demo` is what test_flink_demo.py does.
 """
 
