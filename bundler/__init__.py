@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
-    from pathlib import Path
     from typing import Any
 
     from bundler.errors import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from bundler.flink.configuration import Configuration
     from bundler.flink.model import JobBundle, JobResult
     from bundler.jars.listing import JarFile
+    from bundler.lock.changes import LockChanges
     from bundler.lock.policy import LockPolicy
     from bundler.project.tables import Project
     from bundler.session import Session
@@ -62,6 +62,7 @@ __all__ = [
     "JobBundle",
     "JobError",
     "JobResult",
+    "LockChanges",
     "Packed",
     "Project",
     "ResolutionError",
@@ -70,6 +71,7 @@ __all__ = [
     "UsageError",
     "VenvContents",
     "VerificationError",
+    "add",
     "build",
     "build_data",
     "build_deps",
@@ -80,6 +82,7 @@ __all__ = [
     "load_bundle",
     "load_project",
     "read_venv",
+    "remove",
     "run",
     "submit",
     "update_locks",
@@ -92,6 +95,7 @@ _HOMES = {
     "bundler.flink.configuration": "Configuration",
     "bundler.flink.model": "JobBundle JobResult",
     "bundler.jars.listing": "JarFile",
+    "bundler.lock.changes": "LockChanges",
     "bundler.project.tables": "Project",
     "bundler.session": "Session",
     "bundler.stages.bundle": "Bundle",
@@ -256,21 +260,68 @@ def build_data(
     return pack_data([Path(path) for path in paths], Path(out), progress=progress)
 
 
-def update_locks(project: Project, *, session: Session | None = None) -> tuple[Path, ...]:
-    """Resolve the requirements of ``project`` again and write its locks; returns their paths.
+def update_locks(
+    project: Project,
+    *,
+    upgrade: bool = False,
+    upgrade_packages: Sequence[str] = (),
+    check: bool = False,
+    session: Session | None = None,
+) -> tuple[LockChanges, ...]:
+    """Resolve the requirements of ``project`` and write its locks; returns what changed in each.
 
-    Raises ResolutionError if there is no solution.
+    Versions that are locked and still fit are kept, but for those of ``upgrade_packages``, or all
+    with ``upgrade``. With ``check`` nothing is resolved or written.
+
+    Raises ResolutionError if there is no solution or, with ``check``, if a lock is missing or does
+    not fit the requirements.
 
     Example:
         >>> import bundler
         >>> project = bundler.load_project().overridden(deps={"packages": ["humanize"]})
-        >>> [path.name for path in bundler.update_locks(project)]
+        >>> [changes.path.name for changes in bundler.update_locks(project)]
         ['pylock.deps.toml']
     """
+    from packaging.utils import canonicalize_name
+
+    from bundler.lock.changes import Upgrade
     from bundler.stages.make import make_locks
     from bundler.stages.request import BuildRequest
 
-    return make_locks(BuildRequest(project, _session(session), "renew"))
+    changes = Upgrade(upgrade, frozenset(canonicalize_name(name) for name in upgrade_packages))
+    policy: LockPolicy = "check" if check else "renew"
+    return make_locks(BuildRequest(project, _session(session), policy, upgrade=changes))
+
+
+def add(
+    project: Project, requirements: Sequence[str], *, session: Session | None = None
+) -> tuple[LockChanges, ...]:
+    """Add ``requirements`` to what ``project`` requires, and lock; returns what changed.
+
+    They go into the first file of deps.requirements, else into deps.packages; one of the same name
+    is replaced. If there is no solution, the files are as they were. Raises UsageError for what is
+    not a requirement, and as `update_locks`.
+    """
+    from bundler.project.edit import add_requirements, restored_on_error
+
+    with restored_on_error(project):
+        add_requirements(project, requirements)
+        return update_locks(load_project(project.file or project.folder), session=session)
+
+
+def remove(
+    project: Project, names: Sequence[str], *, session: Session | None = None
+) -> tuple[LockChanges, ...]:
+    """Remove the requirements called ``names`` from ``project``, and lock; returns what changed.
+
+    If there is no solution, the files are as they were. Raises UsageError if one is not there, and
+    as `update_locks`.
+    """
+    from bundler.project.edit import remove_requirements, restored_on_error
+
+    with restored_on_error(project):
+        remove_requirements(project, names)
+        return update_locks(load_project(project.file or project.folder), session=session)
 
 
 def read_venv(venv: StrPath) -> VenvContents:

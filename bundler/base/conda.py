@@ -179,7 +179,7 @@ def _locked(
     try:
         return read_lock(lock, problem)
     except ResolutionError as error:
-        if policy == "keep":
+        if policy in ("keep", "check"):
             raise
         progress.note(f"{error.found} Solving again.")
         return None

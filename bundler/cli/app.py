@@ -20,6 +20,8 @@ COMMANDS = {
     "jars": ("cmd_archives", "Check JAR files and list them."),
     "init": ("cmd_project", "Create a project with a working job."),
     "lock": ("cmd_project", "Resolve the requirements and update the lock files."),
+    "add": ("cmd_project", "Add requirements to the project and lock."),
+    "remove": ("cmd_project", "Remove requirements from the project and lock."),
     "build": ("cmd_project", "Build everything that bundle.toml describes."),
     "config": ("cmd_job", "Print Flink's configuration for the bundle."),
     "run": ("cmd_job", "Run the job on a local Flink."),

@@ -52,16 +52,76 @@ def init(
 
 
 @app.command(cls=Command)
-def lock(ctx: typer.Context, offline: Offline = False, project: ProjectPath = Path()) -> None:
+def lock(
+    ctx: typer.Context,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Take the newest versions that fit.")
+    ] = False,
+    upgrade_package: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PACKAGE", help="Take the newest version of this package (repeatable)."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check that the locks fit the requirements.")
+    ] = False,
+    offline: Offline = False,
+    project: ProjectPath = Path(),
+) -> None:
     """Resolve the requirements and update the lock files.
 
-    Writes pylock.venv.toml and pylock.deps.toml.
+    Keeps the versions that are locked and still fit.
 
-    Example: bundle lock
+    Example: bundle lock --upgrade-package pandas
+    """
+    report = given(ctx, Report)
+    changes = bundler.update_locks(
+        bundler.load_project(project, required=True),
+        upgrade=upgrade,
+        upgrade_packages=upgrade_package or (),
+        check=check,
+        session=report.session(offline=offline),
+    )
+    report.locks(changes)
+
+
+@app.command(cls=Command)
+def add(
+    ctx: typer.Context,
+    requirements: Annotated[
+        list[str], typer.Argument(metavar="REQUIREMENT...", help="Such as 'pandas>=2'.")
+    ],
+    offline: Offline = False,
+    project: ProjectPath = Path(),
+) -> None:
+    """Add requirements to the project and lock.
+
+    Writes them to the requirements file, or to bundle.toml where there is none.
+
+    Example: bundle add 'pandas>=2' humanize
     """
     report = given(ctx, Report)
     chosen = bundler.load_project(project, required=True)
-    report.written("locks", bundler.update_locks(chosen, session=report.session(offline=offline)))
+    report.locks(bundler.add(chosen, requirements, session=report.session(offline=offline)))
+
+
+@app.command(cls=Command)
+def remove(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str], typer.Argument(metavar="PACKAGE...", help="Packages the project requires.")
+    ],
+    offline: Offline = False,
+    project: ProjectPath = Path(),
+) -> None:
+    """Remove requirements from the project and lock.
+
+    Example: bundle remove humanize
+    """
+    report = given(ctx, Report)
+    chosen = bundler.load_project(project, required=True)
+    report.locks(bundler.remove(chosen, names, session=report.session(offline=offline)))
 
 
 @app.command(cls=Command)

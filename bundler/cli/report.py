@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bundler.flink.model import JobResult
     from bundler.jars.listing import JarFile
+    from bundler.lock.changes import LockChanges
     from bundler.session import Session
     from bundler.stages.pack import Packed
 
@@ -75,6 +76,13 @@ class Report:
         lines = [f"wrote {path}" for path in paths] + ([then] if then else [])
         self.result({kind: [str(path) for path in paths]}, "\n".join(lines))
 
+    def locks(self, changes: Sequence[LockChanges]) -> None:
+        """The outcome as what happened to each lock, package by package."""
+        self.result(
+            {"locks": [_lock(change) for change in changes]},
+            "\n".join(line for change in changes for line in _lock_lines(change)),
+        )
+
     def archives(self, packed: Sequence[Packed], jars: Sequence[JarFile] = ()) -> None:
         """The outcome as archives: file, size, seconds that writing took, sha256."""
         rows = [
@@ -114,6 +122,26 @@ class Report:
             print(json.dumps({"error": found}, indent=2))
         else:
             print(f"error: {error}", file=sys.stderr)
+
+
+def _lock(change: LockChanges) -> dict[str, Any]:
+    return {
+        "file": str(change.path),
+        "added": dict(change.added),
+        "removed": dict(change.removed),
+        "changed": {name: list(pair) for name, pair in change.changed.items()},
+    }
+
+
+def _lock_lines(change: LockChanges) -> list[str]:
+    kinds = ((change.added, "added"), (change.removed, "removed"), (change.changed, "changed"))
+    counts = ", ".join(f"{len(found)} {word}" for found, word in kinds if found)
+    return [
+        f"{_shown(change.path)}: {counts or 'no change'}",
+        *(f"  + {name} {version}" for name, version in change.added.items()),
+        *(f"  - {name} {version}" for name, version in change.removed.items()),
+        *(f"  ~ {name} {old} -> {new}" for name, (old, new) in change.changed.items()),
+    ]
 
 
 def megabytes(size: int) -> str:

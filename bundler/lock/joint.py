@@ -27,16 +27,25 @@ class Pair:
     deps: Lock
 
 
-def solve_pair(venv: Problem, deps: Problem, target: Target, solve: Solve) -> Pair:
+def solve_pair(
+    venv: Problem,
+    deps: Problem,
+    target: Target,
+    solve: Solve,
+    preferences: tuple[str, ...] = (),
+) -> Pair:
     """One solution for both, divided: what ``venv`` needs is its lock, the rest that of ``deps``.
 
     Each lock answers for its own problem: that of ``venv`` knows what was beside it, that of
-    ``deps`` the versions it was divided from. Raises ResolutionError if there is no solution.
+    ``deps`` the versions it was divided from. ``preferences`` are kept where they fit.
+
+    Raises ResolutionError if there is no solution.
     """
     whole = solve(
         Problem(
             combined(venv.requirements, deps.requirements),
             constraints=venv.constraints,
+            preferences=preferences,
             jars=venv.jars,
         )
     )

@@ -10,10 +10,11 @@ from bundler.errors import ResolutionError
 from bundler.lock.pylock import Lock, LockInputs, read_lock, write_lock
 from bundler.support.progress import SILENT, Progress
 
-LockPolicy = Literal["keep", "fit", "renew"]
+LockPolicy = Literal["keep", "fit", "renew", "check"]
 """How a lock is treated: ``keep`` writes it if there is none and refuses a stale one, ``fit`` takes
-it only if it fits and writes nothing, ``renew`` solves again and writes it. The same for PEP 751
-locks and for locks of conda packages."""
+it only if it fits and writes nothing, ``renew`` solves again and writes it, ``check`` refuses one
+that is missing or stale and writes nothing. The same for PEP 751 locks and for locks of conda
+packages."""
 
 Solve = Callable[[], Lock]
 """Resolves again."""
@@ -28,8 +29,8 @@ def resolve_lock(
 ) -> Lock:
     """The lock for ``inputs``: the one at ``path`` or what ``solve`` finds, as ``policy`` says.
 
-    Raises ResolutionError if ``policy`` is ``keep`` and the lock is stale, saying what changed: a
-    lock is never changed silently.
+    Raises ResolutionError if ``policy`` is ``keep`` or ``check`` and the lock is stale, saying what
+    changed: a lock is never changed silently.
     """
     if policy == "renew" or (policy == "keep" and not path.is_file()):
         lock = solve()
@@ -37,12 +38,18 @@ def resolve_lock(
         if policy == "keep":
             progress.note(f"Locked {len(lock.pylock.packages)} packages in {path.name}")
         return lock
+    if policy == "check" and not path.is_file():
+        raise ResolutionError(
+            f"{path.name} does not exist.",
+            "Expected a lock for the requirements that are there.",
+            "Run `bundle lock` and commit what it writes.",
+        )
     if path.is_file():
         lock = read_lock(path)
         reasons = lock.differences(inputs)
         if not reasons:
             return lock
-        if policy == "keep":
+        if policy in ("keep", "check"):
             raise ResolutionError(
                 f"{path.name} is stale: {_some(reasons)}.",
                 "Its requirements are not the ones that are there now.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from bundler.base.model import Base
 from bundler.errors import MetadataError, UsageError
@@ -58,7 +59,8 @@ def lock_deps(request: BuildRequest, exact: Target, venv: VenvContents) -> tuple
 
     def solve() -> Lock:
         if flink is None or not problem.dependencies:
-            return resolved(request, pinned, exact)
+            kept = _kept_versions(request, DEPS_LOCK)
+            return resolved(request, replace(pinned, preferences=_pins(kept)), exact)
         return solve_beside(
             problem, venv.pins, flink, exact, lambda each: resolved(request, each, exact)
         )
@@ -115,15 +117,26 @@ class _Locks:
         joint = self._together and self._deps is not None and self._deps.dependencies
         if not joint or (name == DEPS_LOCK and self._pair is None):
             # The versions of a venv.zip whose lock was kept are fixed.
-            return resolved(self._request, problem, self._exact)
+            kept = _kept_versions(self._request, name)
+            return resolved(self._request, replace(problem, preferences=_pins(kept)), self._exact)
         assert self._deps is not None
-        self._pair = self._pair or solve_pair(
-            self._venv,
-            self._deps,
-            self._exact,
-            lambda each: resolved(self._request, each, self._exact),
-        )
+        if self._pair is None:
+            solve = partial(resolved, self._request, exact=self._exact)
+            kept = _kept_versions(self._request, DEPS_LOCK, VENV_LOCK)
+            self._pair = solve_pair(self._venv, self._deps, self._exact, solve, _pins(kept))
         return self._pair.venv if name == VENV_LOCK else self._pair.deps
+
+
+def _kept_versions(request: BuildRequest, *names: str) -> dict[str, str]:
+    """What a renewed lock keeps of the locks ``names``; of two that differ the last one counts."""
+    if request.policy != "renew":
+        return {}
+    folder = request.project.folder
+    return {
+        package: version
+        for name in names
+        for package, version in request.upgrade.kept(folder / name).items()
+    }
 
 
 def resolved(request: BuildRequest, problem: Problem, exact: Target) -> Lock:

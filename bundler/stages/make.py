@@ -13,6 +13,7 @@ from bundler.archive.read import manifest_of
 from bundler.base.find import find_base
 from bundler.base.model import Base, BaseOptions
 from bundler.jars.listing import jar_list
+from bundler.lock.changes import LockChanges, Upgrade, changes_of
 from bundler.lock.policy import LockPolicy
 from bundler.lock.pylock import Lock
 from bundler.lock.resolve import Problem
@@ -141,18 +142,29 @@ def _packed_venv(
     return replace(packed, unversioned=lock.unversioned)
 
 
-def make_locks(request: BuildRequest) -> tuple[Path, ...]:
-    """Resolve the project's requirements again, and write its locks."""
-    project = request.project
-    if not has_venv(project):
-        lock_deps(replace(request, policy="renew"), request.target, VenvContents())
-        return (project.folder / DEPS_LOCK,)
-    base, exact = _base(request, project.tables.venv or VenvTable(), "renew")
-    if not has_deps(project):
-        venv_lock(request, base, exact, "renew")
-        return (project.folder / VENV_LOCK,)
-    lock_both(request, base, exact, "renew")
-    return (project.folder / VENV_LOCK, project.folder / DEPS_LOCK)
+def make_locks(request: BuildRequest) -> tuple[LockChanges, ...]:
+    """Resolve the project's requirements as the request says, and write its locks.
+
+    What is locked and still fits is kept, but for what the request upgrades. With the policy
+    ``check`` nothing is solved or written: ResolutionError if a lock is missing or stale.
+    """
+    project, policy = request.project, request.policy
+    paths = [project.folder / name for name in (VENV_LOCK, DEPS_LOCK)]
+    before = [Upgrade().kept(path) for path in paths]
+    locks: list[Lock | None] = [None, None]
+    if has_venv(project):
+        base, exact = _base(request, project.tables.venv or VenvTable(), policy)
+        if has_deps(project):
+            (locks[0], _), (locks[1], _) = lock_both(request, base, exact, policy)
+        else:
+            locks[0], _ = venv_lock(request, base, exact, policy)
+    else:
+        locks[1], _ = lock_deps(request, request.target, VenvContents())
+    return tuple(
+        changes_of(path, versions, lock)
+        for path, versions, lock in zip(paths, before, locks, strict=True)
+        if lock is not None
+    )
 
 
 def check_archives_of(

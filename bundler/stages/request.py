@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bundler.containers.options import ContainerOptions
+from bundler.lock.changes import Upgrade
 from bundler.lock.policy import LockPolicy
 from bundler.project.tables import BuildTable, Project
 from bundler.session import Session
@@ -16,14 +17,16 @@ from bundler.target import Target
 class BuildRequest:
     """What to build and how: a project, a session, and what becomes of locks and finished archives.
 
-    ``policy`` is how the project's locks are treated (`bundler.lock.policy.LockPolicy`); ``check``
-    says whether finished archives are unpacked and imported.
+    ``policy`` is how the project's locks are treated (`bundler.lock.policy.LockPolicy`),
+    ``upgrade`` which versions a renewed one need not keep; ``check`` says whether finished
+    archives are unpacked and imported.
     """
 
     project: Project
     session: Session
     policy: LockPolicy = "fit"
     check: bool = True
+    upgrade: Upgrade = field(default_factory=Upgrade)
 
     @property
     def target(self) -> Target:
