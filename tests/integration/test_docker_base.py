@@ -58,11 +58,11 @@ def test_the_python_of_an_image_runs_from_another_folder(
     again = find_base("manylinux", TARGET, Session(cache), options=BaseOptions(image=image))
     assert [entry.name for entry in again.entries] == [entry.name for entry in base.entries]
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    offline = BaseOptions(image=image, offline=True)
-    assert find_base("manylinux", TARGET, Session(cache), options=offline) == again
+    named, offline = BaseOptions(image=image), Session(cache, offline=True)
+    assert find_base("manylinux", TARGET, offline, options=named) == again
     other = Target.parse(python="3.8", platform=PLATFORM)
     with pytest.raises(FetchError, match=r"Not in the cache: Python \S+ of \S+"):
-        find_base("manylinux", other, Session(cache), options=offline)
+        find_base("manylinux", other, offline, options=named)
 
 
 def test_a_glibc_newer_than_the_targets_is_seen(image: str, tmp_path: Path) -> None:

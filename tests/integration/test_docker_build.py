@@ -221,7 +221,9 @@ def test_an_image_that_is_nowhere(own_cache: Cache, tmp_path: Path) -> None:
 def test_no_engine(own_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(BuildError, match="No container engine answers") as caught:
-        build_in_container([c_source(tmp_path, "none")], TARGET, Session(own_cache))
+        build_in_container(
+            [c_source(tmp_path, "none")], TARGET, Session(own_cache), ContainerOptions()
+        )
     assert "DOCKER_HOST" in caught.value.remedy
 
 
@@ -257,6 +259,7 @@ def test_an_interrupted_build_leaves_no_container(
         "from pathlib import Path\n"
         "from bundler.wheels.in_container import *\n"
         "from bundler.wheels.sources import Source\n"
+        "from bundler.session import Session\n"
         "from bundler.session import Session\n"
         "from bundler.support.cache import Cache\n"
         "from bundler.target import Target\n"
