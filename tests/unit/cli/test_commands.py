@@ -396,19 +396,47 @@ def test_two_builds_at_once_in_one_folder(index: Index, work: Path) -> None:
     assert sorted(path.name for path in work.iterdir()) == ["deps.zip", "requirements.txt"]
 
 
-def test_locks_are_written_and_used(index: Index, work: Path) -> None:
-    make_wheel(index.folder, "leaf", "1.0")
-    (work / "bundle.toml").write_text('[deps]\npackages = ["leaf"]\n')
-    finished = bundle(work, "lock", "--json")
+def lock_of(work: Path, *words: str) -> dict[str, object]:
+    finished = bundle(work, *words, "--json")
     assert finished.returncode == 0, finished.stderr + finished.stdout
     [lock] = json.loads(finished.stdout)["locks"]
-    assert Path(lock).name == "pylock.deps.toml"
+    assert Path(lock.pop("file")).name == "pylock.deps.toml"
+    return {kind: found for kind, found in lock.items() if found}
+
+
+def test_locks_change_as_little_as_possible(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "other", "1.0")
+    (work / "bundle.toml").write_text('[deps]\npackages = ["leaf"]  # mine\n')
+    assert bundle(work, "lock", "--check").returncode == 3
+    assert lock_of(work, "lock") == {"added": {"leaf": "1.0"}}
+    assert bundle(work, "lock", "--check").returncode == 0
     make_wheel(index.folder, "leaf", "2.0")
     built = bundle(work, "build", "--no-check", "--json")
     assert json.loads(built.stdout)["archives"][0]["packages"] == {"leaf": "1.0"}
-    assert bundle(work, "lock", "--quiet").stdout == ""
-    built = bundle(work, "build", "--no-check", "--json")
-    assert json.loads(built.stdout)["archives"][0]["packages"] == {"leaf": "2.0"}
+
+    assert lock_of(work, "add", "other") == {"added": {"other": "1.0"}}
+    make_wheel(index.folder, "other", "2.0")
+    assert lock_of(work, "lock") == {}
+    changed = lock_of(work, "lock", "--upgrade-package", "Leaf")
+    assert changed == {"changed": {"leaf": ["1.0", "2.0"]}}
+    said = bundle(work, "lock", "--upgrade").stdout
+    assert said == "pylock.deps.toml: 1 changed\n  ~ other 1.0 -> 2.0\n"
+    assert lock_of(work, "remove", "other") == {"removed": {"other": "2.0"}}
+    assert (work / "bundle.toml").read_text() == '[deps]\npackages = ["leaf"]  # mine\n'
+
+
+def test_what_cannot_be_added_changes_nothing(index: Index, work: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    (work / "bundle.toml").write_text('[deps]\npackages = ["leaf"]\n')
+    bundle(work, "lock")
+    before = {path: path.read_bytes() for path in work.glob("*.toml")}
+    finished = bundle(work, "add", "leaf>=9")
+    assert finished.returncode == 3
+    assert "leaf" in finished.stderr
+    assert bundle(work, "add", "leaf\n--index-url http://127.0.0.1:9").returncode == 2
+    assert bundle(work, "remove", "absent").returncode == 2
+    assert {path: path.read_bytes() for path in work.glob("*.toml")} == before
 
 
 def test_data(work: Path) -> None:
