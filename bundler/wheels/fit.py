@@ -18,21 +18,21 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import SymbolTableSection
 from packaging.utils import parse_wheel_filename
 
+from bundler.archive.binaries import abi_faults
 from bundler.archive.content import whole
 from bundler.archive.glibc import elf_entries
 from bundler.archive.read import zip_entries
 from bundler.elf.info import ElfInfo
 from bundler.errors import VerificationError, missing_extra
+from bundler.wheels.runpath import is_relocatable
 from bundler.wheels.stable_abi import stable_abi_faults
 
 if TYPE_CHECKING:
     from auditwheel.policy import Policy
-    from packaging.tags import Tag
 
     from bundler.archive.entry import Entry
     from bundler.target import Target
 
-_SUFFIX = re.compile(r"\.(?:cpython-(?P<version>\d+)(?P<flags>[a-z]*)-[^/]+|(?P<stable>abi3))\.so$")
 _STABLE = re.compile(r"cp(\d)(\d+)$")
 _LOADERS = re.compile(r"ld-linux|linux-vdso")
 
@@ -67,7 +67,7 @@ def wheel_faults(
     """
     entries = zip_entries(wheel, wheel.name)
     tags = parse_wheel_filename(wheel.name)[3]
-    yield from _abi_faults(entries, wheel.name, tags)
+    yield from abi_faults(entries, wheel.name, tags)
     binaries = list(elf_entries(entries))
     if {tag.abi for tag in tags} == {"abi3"}:
         named = [match for tag in tags if (match := _STABLE.match(tag.interpreter))]
@@ -115,6 +115,14 @@ def _binary_faults(
                 "refuses to load the file.",
                 f"Build it in the image of {target.platform}, or choose a newer --platform.",
             )
+        for folder in info.runpath if libraries else ():
+            if not is_relocatable(folder):
+                yield VerificationError(
+                    f"{place} looks for libraries in {folder}.",
+                    "Expected only folders relative to the file ($ORIGIN): that one is of the "
+                    "machine it was built on.",
+                    "Remove it with patchelf, or link without -rpath.",
+                )
         for library in info.needed if libraries else ():
             if library.startswith("libpython"):
                 yield VerificationError(
@@ -128,24 +136,6 @@ def _binary_faults(
                     f"{target.platform} does not promise that library.",
                     "Repair the wheel with auditwheel, which adds the library.",
                 )
-
-
-def _abi_faults(
-    entries: Sequence[Entry], owner: str, tags: frozenset[Tag]
-) -> Iterator[VerificationError]:
-    abis = {tag.abi for tag in tags}
-    for entry in entries:
-        match = _SUFFIX.search(entry.name)
-        if match is None or entry.is_symlink:
-            continue
-        abi = "abi3" if match["stable"] else f"cp{match['version']}{match['flags']}"
-        if abi not in abis and not (abi == "abi3" and any(name.startswith("cp") for name in abis)):
-            yield VerificationError(
-                f"{owner}: {entry.name} is for the Python ABI {abi}.",
-                f"The wheel's tags say {', '.join(sorted(abis))}: that Python does not see the "
-                "file.",
-                "Build it with the Python that the wheel is for.",
-            )
 
 
 def _too_new(info: ElfInfo, target: Target, policy: Policy) -> list[str]:

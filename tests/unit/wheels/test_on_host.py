@@ -56,7 +56,7 @@ def test_what_needs_a_compiler_is_for_the_target(
     assert wheel.name == f"leaf-1.0-{LINUX}.whl"
 
 
-def make_tree(tree: Path, backend: str = "backend") -> Path:
+def make_tree(tree: Path, backend: str = "backend", name: str = "leaf") -> Path:
     module = tree / f"{backend.replace('.', '/')}.py"
     module.parent.mkdir(parents=True)
     (tree / "leaf.py").write_text("")
@@ -64,11 +64,17 @@ def make_tree(tree: Path, backend: str = "backend") -> Path:
         f'[build-system]\nrequires = []\nbuild-backend = "{backend}"\nbackend-path = ["."]\n'
     )
     module.write_text(
-        "import pathlib\n"
+        "import pathlib, zipfile\n"
         "def build_wheel(folder, settings=None, metadata=None):\n"
         "    pathlib.Path('left.txt').write_text('x')\n"
-        "    name = 'leaf-1.0-py3-none-any.whl'\n"
-        "    (pathlib.Path(folder) / name).write_bytes(pathlib.Path('leaf.py').read_bytes())\n"
+        f"    name = '{name}-1.0-py3-none-any.whl'\n"
+        f"    info = '{name}-1.0.dist-info/'\n"
+        "    with zipfile.ZipFile(pathlib.Path(folder) / name, 'w') as wheel:\n"
+        "        wheel.write('leaf.py')\n"
+        f"        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: {name}\\n'\n"
+        "                       'Version: 1.0\\n')\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nTag: py3-none-any\\n')\n"
+        "        wheel.writestr(info + 'RECORD', 'leaf.py,,\\n')\n"
         "    return name\n"
     )
     return tree
@@ -94,6 +100,32 @@ def test_nothing_is_left_in_the_temporary_folder(
     monkeypatch.setattr(tempfile, "tempdir", None)
     build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, Session(cache, offline=False))
     assert not list(temporary.iterdir())
+
+
+def test_a_wheel_of_another_project_is_refused(tmp_path: Path, cache: Cache) -> None:
+    tree = make_tree(tmp_path / "tree", name="other")
+    with pytest.raises(BuildError, match=r"The build of leaf left other-1\.0-py3-none-any\.whl"):
+        build_locally(Source("leaf", None, tree, tree_digest(tree)), OLD, Session(cache))
+
+
+@pytest.mark.parametrize("thing", ["folder", "link", "dangling"])
+def test_what_is_in_the_place_of_a_kept_wheel_is_replaced(
+    tmp_path: Path, cache: Cache, thing: str
+) -> None:
+    sdist = source(make_sdist(tmp_path, "leaf", "1.0"))
+    wheel = build_locally(sdist, OLD, Session(cache))
+    whole = wheel.read_bytes()
+    moved = wheel.rename(tmp_path / "moved")
+    if thing == "folder":
+        wheel.mkdir()
+        (wheel / "file").touch()
+    else:
+        wheel.symlink_to(moved if thing == "link" else tmp_path / "nowhere")
+    assert build_locally(sdist, OLD, Session(cache)) == wheel
+    assert wheel.is_file()
+    assert not wheel.is_symlink()
+    assert wheel.read_bytes() == whole
+    assert moved.read_bytes() == whole
 
 
 def test_a_failing_build_says_why(tmp_path: Path, cache: Cache) -> None:
