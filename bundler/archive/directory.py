@@ -69,11 +69,16 @@ def read_directory(path: Path) -> list[Listed]:
     """
     with path.open("rb", buffering=0) as file:
         descriptor = file.fileno()
-        blob, start, count = _central_directory(descriptor, os.fstat(descriptor).st_size)
+        blob, start, count = central_directory(descriptor, os.fstat(descriptor).st_size)
         return _members(path, descriptor, blob, start, count)
 
 
-def _central_directory(descriptor: int, length: int) -> tuple[bytes, int, int]:
+def central_directory(descriptor: int, length: int, limit: int = MAX32) -> tuple[bytes, int, int]:
+    """The records of the central directory of an open zip of ``length`` bytes, where they start,
+    and how many there are said to be.
+
+    Raises BadZip if there is none, or if it has more than ``limit`` bytes.
+    """
     tail_start = max(0, length - END.size - MAX16)
     tail = os.pread(descriptor, length - tail_start, tail_start)
     at = tail.rfind(END_SIGNATURE)
@@ -98,6 +103,8 @@ def _central_directory(descriptor: int, length: int) -> tuple[bytes, int, int]:
         raise BadZip("", "it is one part of a split zip")
     if start + size != end:
         raise BadZip("", "its central directory is not where it should be")
+    if size > limit:
+        raise BadZip("", f"its central directory is larger than {limit:,} bytes")
     return os.pread(descriptor, size, start), start, count
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from bundler.errors import UsageError
@@ -37,19 +36,6 @@ def job_bundle(bundle: Bundle, project: Project) -> JobBundle:
         parallelism=job.parallelism,
         configuration={key: _text(value) for key, value in job.configuration.items()},
     )
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, str]:
-    """``KEY=VALUE`` words as a mapping. Raises UsageError for a word without ``=``."""
-    parsed: dict[str, str] = {}
-    for word in settings:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise UsageError(
-                f"'{word}' is not a setting.", "Expected KEY=VALUE.", "Correct that -D."
-            )
-        parsed[key] = value
-    return parsed
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.archive.directory import BadZip
 from bundler.errors import UsageError
+from bundler.jars.members import check_members, read_members
 from bundler.support.files import sha256_of
 from bundler.support.progress import SILENT, Progress
+
+_SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class JarFile:
 def jar_list(files: Sequence[Path], progress: Progress = SILENT) -> tuple[JarFile, ...]:
     """Check ``files`` and return them as a list, in their order.
 
-    Raises UsageError if one is missing, is no JAR, or has the name of another. Warns where two
+    Each is read once, so that a damaged one is noticed before the cluster has it. Raises UsageError
+    if one is missing, is not a whole JAR, or has the name of another. Warns where two
     hold the same class: which of them the job gets then depends on the class loader.
     """
     jars: list[JarFile] = []
@@ -41,15 +45,15 @@ def jar_list(files: Sequence[Path], progress: Progress = SILENT) -> tuple[JarFil
         if path.name in named:
             raise UsageError(
                 f"Two JARs are named {path.name}: {named[path.name]} and {path}.",
-                "JARs lie in one folder on the cluster, so names must differ.",
+                "The JARs are in one folder on the cluster, so their names must differ.",
                 "Remove or rename one of them.",
             )
         named[path.name] = path
         twice = [name for name in classes if name in owners]
         if twice:
             progress.warn(
-                f"{path.name} and {owners[twice[0]]} both hold {twice[0]}"
-                f"{f' and {len(twice) - 1} more classes' if len(twice) > 1 else ''}."
+                f"{path.name} and {owners[twice[0]]} both have {twice[0][:_SHOWN]}"
+                f"{f' and {len(twice) - 1} more' if len(twice) > 1 else ''}."
             )
         owners.update((name, path.name) for name in classes if name not in owners)
         jars.append(JarFile(path, sha256_of(path), path.stat().st_size))
@@ -57,25 +61,21 @@ def jar_list(files: Sequence[Path], progress: Progress = SILENT) -> tuple[JarFil
 
 
 def _classes(path: Path) -> list[str]:
-    if not path.is_file():
-        raise UsageError(
-            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}.",
-            "Expected the path of a .jar file.",
-            "Correct the argument of `bundle jars` or jars.files.",
-        )
     try:
-        with zipfile.ZipFile(path) as jar:
-            names = jar.namelist()
-    except zipfile.BadZipFile as error:
-        raise _no_jar(path, f"is not a zip file ({error})") from error
-    if path.suffix == ".whl" or any(name.endswith(".dist-info/WHEEL") for name in names):
-        raise UsageError(
-            f"{path.name} is a Python wheel, not a JAR.",
-            "Expected Java classes.",
-            "Put it in deps.zip: name it in a requirements file.",
-        )
+        members = read_members(path)
+        names = [member.name for member in members]
+        if path.suffix == ".whl" or any(name.endswith(".dist-info/WHEEL") for name in names):
+            raise UsageError(
+                f"{path.name} is a Python wheel, not a JAR.",
+                "Expected Java classes.",
+                "Put it in deps.zip: name it in a requirements file.",
+            )
+        check_members(path, members)
+    except BadZip as error:
+        what = "is damaged" if error.member else "is not a zip file"
+        raise _not_a_jar(path, f"{what}: {str(error)[:_SHOWN]}") from error
     if path.suffix != ".jar":
-        raise _no_jar(path, "has another suffix than .jar, which Flink asks for")
+        raise _not_a_jar(path, "does not end in .jar, as Flink requires")
     classes = [
         name
         for name in names
@@ -84,13 +84,13 @@ def _classes(path: Path) -> list[str]:
         and not name.startswith("META-INF/versions/")
     ]
     if not classes and not any(name.startswith("META-INF/") for name in names):
-        raise _no_jar(path, "holds neither classes nor META-INF/")
-    return classes
+        raise _not_a_jar(path, "has neither classes nor META-INF/")
+    return list(dict.fromkeys(classes))
 
 
-def _no_jar(path: Path, why: str) -> UsageError:
+def _not_a_jar(path: Path, why: str) -> UsageError:
     return UsageError(
         f"{path.name} {why}.",
-        "Expected a JAR: a zip with classes or META-INF/.",
-        "Remove it from the list, or build it anew.",
+        "Expected a JAR: a whole zip with classes or META-INF/.",
+        "Remove it from the list, or fetch or build it again.",
     )
