@@ -1,22 +1,26 @@
-"""A bundle: the archives and JARs of one build, and ``bundle.lock.json``, which lists them."""
+"""A bundle: the archives and JARs of one build, from `bundle.lock.json` or from single files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bundler.archive.read import manifest_of
 from bundler.errors import UsageError
 from bundler.jars.listing import JarFile, jar_list
+from bundler.stages.bundle_list import (
+    LIST_NAME,
+    BundleList,
+    ListedArchive,
+    ListedFile,
+    ListedTarget,
+    read_list,
+)
 from bundler.stages.pack import Packed
-from bundler.support.files import sha256_of, whole_file
+from bundler.support.files import open_regular
 from bundler.support.progress import SILENT, Progress
 from bundler.target import Target
-
-LIST_NAME = "bundle.lock.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +65,27 @@ def _bundle(
 
 
 def write_list(folder: Path, bundle: Bundle, packed: Sequence[Packed]) -> Path:
-    """Write ``bundle.lock.json`` into ``folder``, where the archives lie already."""
+    """Write ``bundle.lock.json`` into ``folder``, where the archives are already."""
     target = bundle.target
-    listing = {
-        "target": {"flink": target.flink, "python": target.python, "platform": target.platform},
-        "executable": bundle.executable,
-        "archives": [
-            {
-                "kind": item.kind,
-                "file": item.archive.path.name,
-                "size": item.archive.size,
-                "sha256": item.archive.sha256,
-                "packages": dict(sorted(item.packages.items())),
-            }
+    return BundleList(
+        target=ListedTarget(flink=target.flink, python=target.python, platform=target.platform),
+        executable=bundle.executable,
+        archives=tuple(
+            ListedArchive.model_validate(
+                {
+                    "kind": item.kind,
+                    "file": item.archive.path.name,
+                    "size": item.archive.size,
+                    "sha256": item.archive.sha256,
+                    "packages": dict(sorted(item.packages.items())),
+                }
+            )
             for item in packed
-        ],
-        "jars": [{"file": jar.name, "size": jar.size, "sha256": jar.sha256} for jar in bundle.jars],
-    }
-    path = folder / LIST_NAME
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(listing, indent=2) + "\n", encoding="utf-8")
-    return path
+        ),
+        jars=tuple(
+            ListedFile(file=jar.name, size=jar.size, sha256=jar.sha256) for jar in bundle.jars
+        ),
+    ).write(folder)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -89,48 +93,19 @@ def read_bundle(folder: Path) -> Bundle:
 
     Raises UsageError if there is none, or a file is missing or is another than the listed one.
     """
-    path = folder / LIST_NAME
+    listed = read_list(folder)
+    archives = [(row.kind, row.found_in(folder)) for row in listed.archives]
+    jars = [JarFile(row.found_in(folder).absolute(), row.sha256, row.size) for row in listed.jars]
+    return _bundle(_target_of(folder, listed), listed.executable, archives, tuple(jars))
+
+
+def _target_of(folder: Path, listed: BundleList) -> Target:
     try:
-        listing = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
+        return Target.parse(**listed.target.model_dump())
+    except UsageError as error:
         raise UsageError(
-            f"{folder} holds no {LIST_NAME}.",
-            "Expected what `bundle build` makes.",
-            "Run `bundle build`, or name the files with --venv, --deps, --data and --jar.",
+            f"{folder / LIST_NAME}: {error.found}", error.expected, "Run `bundle build` again."
         ) from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}", remedy="Run `bundle build`.") from error
-    try:
-        return _listed(folder, listing)
-    except (KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} is not a list that `bundle build` wrote ({type(error).__name__}: {error}).",
-            remedy="Run `bundle build` again.",
-        ) from error
-
-
-def _listed(folder: Path, listing: Mapping[str, Any]) -> Bundle:
-    for row in [*listing["archives"], *listing["jars"]]:
-        _check(folder / row["file"], row)
-    return _bundle(
-        Target.parse(**listing["target"]),
-        listing["executable"],
-        [(row["kind"], folder / row["file"]) for row in listing["archives"]],
-        jar_list([folder / row["file"] for row in listing["jars"]]),
-    )
-
-
-def _check(file: Path, row: Mapping[str, Any]) -> None:
-    if not file.is_file():
-        raise UsageError(
-            f"{file} is missing.", f"{LIST_NAME} lists it.", "Run `bundle build` again."
-        )
-    if file.stat().st_size != row["size"] or sha256_of(file) != row["sha256"]:
-        raise UsageError(
-            f"{file} is not the file that was built.",
-            f"{LIST_NAME} lists it with sha256 {row['sha256']}.",
-            "Run `bundle build` again.",
-        )
 
 
 def bundle_of(
@@ -152,8 +127,7 @@ def bundle_of(
         if path is not None
     }
     for path in data:
-        if not path.is_file():
-            raise UsageError(f"{path} does not exist.", "Expected a data archive.", "Correct it.")
+        open_regular(path, "a data archive").close()
     targets = {path: manifest["target"] for path, manifest in manifests.items()}
     if venv and deps and targets[venv] != targets[deps]:
         raise UsageError(

@@ -68,7 +68,7 @@ def first_problem(error: ValidationError) -> Problem:
     else:
         found = f"is {_shortened(repr(problem['input']))}"
     return Problem(
-        key=".".join(str(part) for part in plain),
+        key=".".join(_plain(str(part)) for part in plain),
         found=found,
         expected=_expected(kind, problem["msg"], dict(problem.get("ctx", {}))),
         kind=kind,
@@ -82,6 +82,11 @@ def _expected(kind: str, message: str, limits: dict[str, object]) -> str:
         return _LIMITS[kind].format(**limits)
     told = _EXPECTED.get(kind, message)
     return told.removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def _plain(part: str) -> str:
+    """A part of a key as text for a message: a stranger may have put anything into it."""
+    return part if part.isprintable() and len(part) <= _SHOWN else _shortened(repr(part))
 
 
 def _shortened(text: str) -> str:
