@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,17 +15,29 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
 )
 
 from bundler.errors import UsageError
+from bundler.support.files import read_bounded
 from bundler.support.problem import first_problem
 from bundler.support.toml import tomllib
 
 FILE_NAME = "bundle.toml"
 
+_BYTES = 1 << 20
+_SHOWN = 200
+_LONGEST = 32_768
+# The time that the parser takes grows with the square of the parts of a key.
+_DEEP_KEY = re.compile(
+    rb"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""", re.ASCII
+)
+# A text of several lines may have line ends and tabs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 def _named(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name):
         raise ValueError("letters, digits, '.', '_' and '-', a letter or digit first")
     if name in ("venv", "deps"):
         raise ValueError(f"another name: {name}.zip is the name of another archive")
@@ -38,7 +50,27 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _one_line(path: Path) -> Path:
+    if "\n" in str(path) or "\t" in str(path):
+        raise ValueError("a path without line ends and tabs")
+    return path
+
+
+def _importable(module: str) -> str:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError("the name of a module, such as package.module")
+    return module
+
+
+def _option(key: str) -> str:
+    if not re.fullmatch(r"[!-~]+", key) or re.search(r"[:#=\"'`\\]", key):
+        raise ValueError("a key of Flink, such as pipeline.name")
+    return key
+
+
 _Name = Annotated[str, AfterValidator(_named)]
+_Option = Annotated[str, AfterValidator(_option)]
+_Path = Annotated[Path, AfterValidator(_one_line)]
 _Scalar = Annotated[str | int | float | bool, BeforeValidator(_scalar)]
 
 
@@ -50,6 +82,29 @@ class _Table(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=_dashed, populate_by_name=True
     )
+
+    @field_validator("*")
+    @classmethod
+    def _plain_text(cls, value: object) -> object:
+        """Refuse what no path, name, command or option can have in it."""
+        for text in _texts(value):
+            if _CONTROL.search(text):
+                raise ValueError("text without control characters")
+            if len(text) > _LONGEST:
+                raise ValueError(f"text of at most {_LONGEST:,} characters")
+        return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str | Path):
+        yield str(value)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _texts(key)
+            yield from _texts(part)
 
 
 class TargetTable(_Table):
@@ -67,12 +122,12 @@ class VenvTable(_Table):
     """
 
     base: Literal["auto", "standalone", "host", "manylinux", "conda"] = "auto"
-    requirements: tuple[Path, ...] = ()
+    requirements: tuple[_Path, ...] = ()
     packages: tuple[str, ...] = ()
-    environment: Path | None = None
+    environment: _Path | None = None
     channels: tuple[str, ...] = ()
-    from_prefix: Path | None = None
-    plugins: tuple[Path, ...] = ()
+    from_prefix: _Path | None = None
+    plugins: tuple[_Path, ...] = ()
     slim: tuple[str, ...] | None = None
     skip_imports: tuple[str, ...] = ()
     keep_jars: bool = False
@@ -82,7 +137,7 @@ class VenvTable(_Table):
 class DepsTable(_Table):
     """``[deps]``: the packages of the job; ``exclude-venv`` leaves out what venv.zip holds."""
 
-    requirements: tuple[Path, ...] = ()
+    requirements: tuple[_Path, ...] = ()
     packages: tuple[str, ...] = ()
     no_deps: bool = False
     exclude_venv: bool = True
@@ -93,24 +148,24 @@ class DepsTable(_Table):
 class DataTable(_Table):
     """``[data.NAME]``: files and folders that become NAME.zip."""
 
-    paths: tuple[Path, ...] = Field(min_length=1)
+    paths: tuple[_Path, ...] = Field(min_length=1)
 
 
 class JarsTable(_Table):
     """``[jars]``: JAR files of connectors and user code."""
 
-    files: tuple[Path, ...] = ()
+    files: tuple[_Path, ...] = ()
 
 
 class JobTable(_Table):
     """``[job]``: what to run, and how."""
 
-    script: Path | None = None
-    module: str | None = None
-    files: tuple[Path, ...] = ()
+    script: _Path | None = None
+    module: Annotated[str, AfterValidator(_importable)] | None = None
+    files: tuple[_Path, ...] = ()
     arguments: tuple[str, ...] = ()
-    parallelism: int | None = Field(default=None, ge=1)
-    configuration: Mapping[str, _Scalar] = Field(default_factory=dict)
+    parallelism: int | None = Field(default=None, ge=1, le=32_768)
+    configuration: Mapping[_Option, _Scalar] = Field(default_factory=dict)
 
 
 class BuildTable(_Table):
@@ -175,13 +230,13 @@ def find_project(start: Path, *, required: bool = False) -> Project:
     Raises UsageError naming the file, the key and the mend if something in it is off, or if there
     is none and one is ``required``.
     """
-    if start.is_file():
+    if not start.is_dir():
         return _read(start)
     own = start / FILE_NAME
-    if own.is_file():
+    if _is_there(own):
         return _read(own)
     shared = start / "pyproject.toml"
-    if shared.is_file() and "bundle" in _toml(shared).get("tool", {}):
+    if _is_there(shared) and _section(_toml(shared)) is not None:
         return _read(shared)
     if required:
         raise UsageError(
@@ -192,37 +247,58 @@ def find_project(start: Path, *, required: bool = False) -> Project:
     return Project(start, Tables())
 
 
+def _is_there(file: Path) -> bool:
+    return file.exists() or file.is_symlink()
+
+
 def _toml(file: Path) -> dict[str, Any]:
+    data = read_bounded(file, _BYTES, f"a {FILE_NAME}")
+    if _DEEP_KEY.search(data):
+        raise _too_deep(file)
     try:
-        data: dict[str, Any] = tomllib.loads(file.read_bytes().decode())
-        return data
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table: dict[str, Any] = tomllib.loads(data.decode())
+    except ValueError as error:
+        # Beside TOMLDecodeError: text that is not UTF-8, a number of 5,000 digits, a 30 February.
         raise UsageError(
-            f"{file} is not TOML: {error}",
+            f"{file} is not TOML: {str(error)[:_SHOWN]}.",
             "Expected UTF-8 text in TOML 1.0.",
             "Edit that line.",
         ) from error
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{file} does not exist.", "Expected a bundle.toml.", "Change --project."
-        ) from error
+    except RecursionError as error:
+        raise _too_deep(file) from error
+    return table
+
+
+def _too_deep(file: Path) -> UsageError:
+    return UsageError(
+        f"{file} is nested too deeply.",
+        "Expected tables and arrays as the reference of bundle.toml lists them.",
+        "Check that this is the right file.",
+    )
+
+
+def _section(data: Mapping[str, Any]) -> Any:
+    """``[tool.bundle]`` of a pyproject.toml; None if it has none."""
+    tool = data.get("tool")
+    return tool.get("bundle") if isinstance(tool, dict) else None
 
 
 def _read(file: Path) -> Project:
     data = _toml(file)
-    prefix = ""
-    if file.name == "pyproject.toml":
-        data = data.get("tool", {}).get("bundle", {})
-        prefix = "tool.bundle."
-    return Project(file.parent, _validated(data, str(file), prefix), file)
+    if file.name != "pyproject.toml":
+        return Project(file.parent, _validated(data, str(file), ""), file)
+    section = _section(data)
+    tables = _validated({} if section is None else section, str(file), "tool.bundle.")
+    return Project(file.parent, tables, file)
 
 
-def _validated(data: Mapping[str, Any], origin: str, prefix: str) -> Tables:
+def _validated(data: object, origin: str, prefix: str) -> Tables:
     try:
         return Tables.model_validate(data)
     except ValidationError as error:
         problem = first_problem(error)
-        found = f"{origin}: {prefix}{problem.key} {problem.found}."
+        key = f"{prefix}{problem.key}".rstrip(".")
+        found = f"{origin}: {key} {problem.found}."
         if problem.kind == "extra_forbidden":
             expected = f"Known keys here: {', '.join(_known(problem.location))}."
             raise UsageError(
