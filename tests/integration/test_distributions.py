@@ -86,6 +86,8 @@ def test_what_is_in_them(built: Built, checkout: Path) -> None:
     with tarfile.open(built.sdist) as archive:
         files = {name.partition("/")[2] for name in archive.getnames()}
     assert {"LICENSE", "README.md", "pyproject.toml"} <= files
+    if package == "bundler":
+        assert {"CHANGELOG.md", "SECURITY.md", "docs/index.md", "docs/reference/api.md"} <= files
 
 
 def test_the_metadata_names_license_authors_and_addresses(built: Built) -> None:
