@@ -61,16 +61,32 @@ def write_code(bundle: JobBundle, place: Path) -> str:
                 "Expected the job's script, or a Python file or package that it imports.",
                 "Change job.script or job.files in bundle.toml, --script or --py-file.",
             )
+        _refuse_unimportable(path)
         groups.append(tree_entries(path, path.name, str(path)))
     write_archive([entry for entry in merge(groups) if "__pycache__/" not in entry.name], place)
     return module
 
 
+def _refuse_unimportable(path: Path) -> None:
+    """Raise UsageError for a module or package that Python could not import by its name.
+
+    Other files and folders may be there as data.
+    """
+    is_code = path.suffix == ".py" or (path / "__init__.py").exists()
+    name = path.stem if path.suffix == ".py" else path.name
+    if not path.name.isprintable() or (is_code and not name.isidentifier()):
+        raise UsageError(
+            f"{path.name!r} cannot be imported.",
+            "Expected a name of letters, digits and underscores, and .py if it is a module.",
+            "Rename it.",
+        )
+
+
 def _module(bundle: JobBundle) -> str:
     if bundle.script is not None:
-        if not bundle.script.stem.isidentifier():
+        if bundle.script.suffix != ".py" or not bundle.script.stem.isidentifier():
             raise UsageError(
-                f"{bundle.script.name} cannot be run by REST: its name is not a module's.",
+                f"{bundle.script.name!r} cannot be run over REST: its name is not a module's.",
                 "Expected letters, digits and underscores before .py.",
                 "Rename the script.",
             )

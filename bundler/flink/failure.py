@@ -1,4 +1,4 @@
-"""What a failed job says, with the Python part first."""
+"""What a failed job says, with the Python part first, and never more than a person reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 
 from bundler.errors import JobError
 
+# What a server sends may be of any length; a person reads the beginning and the end.
+_LONGEST = 1 << 16
+_LONGEST_LINE = 1 << 12
 _TRACEBACK = "Traceback (most recent call last):"
 _JAVA_LINE = re.compile(r"^\s*(at [\w.$/<>@]+\(|\.\.\. \d+ (more|common frames))|^Caused by: ")
 _DRIVER_LINE = re.compile(r"^.*org\.apache\.flink\.client\.python\.PythonDriver\b.*? - (.*)$")
@@ -21,7 +24,15 @@ def python_traceback(text: str) -> str:
         if _JAVA_LINE.match(line):
             break
         lines.append(line.rstrip())
-    return "\n".join(lines).strip()
+    return _shortened("\n".join(lines).strip())
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _LONGEST
+    if left_out <= 0:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}\n[{left_out:,} characters left out]\n{text[-half:]}"
 
 
 def java_cause(text: str) -> str:
@@ -34,7 +45,9 @@ def java_cause(text: str) -> str:
 
 def driver_output(log: str) -> str:
     """What the last main() printed, out of the JobManager's log (PythonDriver logs each line)."""
-    lines = [match[1] for line in log.splitlines() if (match := _DRIVER_LINE.match(line))]
+    lines = [
+        match[1] for line in log.splitlines() if (match := _DRIVER_LINE.match(line[:_LONGEST_LINE]))
+    ]
     starts = [index for index, line in enumerate(lines) if "Python Process Started" in line]
     said = lines[starts[-1] + 1 :] if starts else lines
     ends = [index for index, line in enumerate(said) if "Python Process Exited" in line]

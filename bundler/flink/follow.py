@@ -75,4 +75,4 @@ def _failed(api: FlinkApi, job_id: str, state: str) -> JobError:
 
 
 def _in_one_line(text: str) -> str:
-    return (python_traceback(text).splitlines() or [java_cause(text)])[-1]
+    return (python_traceback(text).splitlines() or [java_cause(text)])[-1][:500]

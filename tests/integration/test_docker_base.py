@@ -126,7 +126,7 @@ def test_a_job_on_flink_with_the_python_of_an_image(
     output = flink_cluster.taskmanager_output()
     result = submit(flink_cluster.rest_url, bundle, Session(cache), timeout=240)
     assert result.state == "FINISHED"
-    (row,) = (line for line in output.lines(last=True) if line.startswith("+I["))
+    (row,) = (line for line in output.rest() if line.startswith("+I["))
     python, library = row.removeprefix("+I[").removesuffix("]").split(", ")
     version, executable = python.split()
     assert version == base.python_version

@@ -35,7 +35,7 @@ def test_by_python_files_from_the_client(built, cluster):
     with FlinkApi(cluster.rest_url) as api:
         follow_job(api, job_id, timeout=240)
 
-    lines = output.lines(last=True)
+    lines = list(output.rest())
     assert_right(lines, "3.11")
     assert all("/python-files/" in line for line in lines if line.startswith("+I["))
 
@@ -46,6 +46,6 @@ def test_by_archives_and_pythonpath_through_rest(built, cluster, cache):
 
     submit(cluster.rest_url, built.bundle(), Session(cache), timeout=240)
 
-    lines = output.lines(last=True)
+    lines = list(output.rest())
     assert_right(lines, "3.11")
     assert all("/python-files/" not in line for line in lines if line.startswith("+I["))

@@ -19,7 +19,14 @@ from bundler.flink.follow import follow_job
 from bundler.flink.rest import FlinkApi
 from bundler.flink.submit import submit
 from bundler.session import Session
-from tests.support.flink_support import BUNDLE, JOBS, commands_naming, running
+from tests.support.flink_support import (
+    BUNDLE,
+    JOBS,
+    await_that,
+    commands_naming,
+    processes_within,
+    running,
+)
 
 pytestmark = [pytest.mark.flink, pytest.mark.network]
 
@@ -181,6 +188,25 @@ def test_however_it_ends_no_java_is_left(sign, nothing_left, tmp_path):
         while commands_naming(nothing_left["TMPDIR"]) and time.monotonic() < deadline:
             time.sleep(0.2)
     assert commands_naming(nothing_left["TMPDIR"]) == []
+
+
+@pytest.mark.parametrize("moment", ["one process", "two processes", "the job prints"])
+def test_a_run_that_is_killed_leaves_neither_java_nor_python(
+    moment, example, nothing_left, tmp_path
+):
+    command = (BUNDLE, "run", "--script", JOBS / "endless.py")
+    with running(*command, cwd=example.folder, env=nothing_left) as process:
+        if moment == "the job prints":
+            assert any("HELLO!" in line for line in process.stdout)
+            assert any("fn_execution" in line for line in processes_within(tmp_path / "tmp"))
+        else:
+            count = 1 if moment == "one process" else 2
+            await_that(lambda: len(commands_naming(nothing_left["TMPDIR"])) >= count, 60)
+
+        process.kill()
+        process.wait(30)
+
+        await_that(lambda: not processes_within(tmp_path / "tmp"), 60)
 
 
 def test_ctrl_c_in_the_middle_of_a_run_leaves_no_java(example, nothing_left, tmp_path):

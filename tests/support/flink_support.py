@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,29 @@ def taskmanager_pid(cluster: LocalCluster) -> int:
     named = _processes_naming(str(cluster.folder))
     (pid,) = (pid for pid, line in named.items() if ".TaskManagerRunner " in line)
     return pid
+
+
+def processes_within(folder: Path) -> list[str]:
+    """The command lines of the processes whose Flink has its configuration below ``folder``.
+
+    Python workers inherit that from the TaskManager, whatever their own command line says.
+    """
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"FLINK_CONF_DIR={folder}/".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def await_that(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until ``condition`` holds; fails the test if it does not within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds:g} s"
+        time.sleep(0.05)
 
 
 def _processes_naming(text: str) -> dict[int, str]:

@@ -60,5 +60,5 @@ def run_local(
                 return follow_job(api, job_id, session.progress, timeout=timeout, poll=poll)
         finally:
             for output in printed:
-                for line in output.lines(last=True):
+                for line in output.rest():
                     session.progress.output(line)

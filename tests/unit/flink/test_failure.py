@@ -78,3 +78,17 @@ def test_without_python_the_cause_is_told():
 
 def test_only_the_last_main_is_heard():
     assert driver_output(LOG) == "new\n  2"
+
+
+def test_text_without_an_end_is_shortened():
+    text = "Traceback (most recent call last):\n" + "  x\n" * 1_000_000 + "ValueError: the end"
+
+    told = str(job_error("Job 1 failed", text))
+
+    assert len(told) < 100_000
+    assert "characters left out]" in told and "ValueError: the end" in told
+
+
+def test_a_log_of_one_long_line_is_read_in_no_time():
+    name = "org.apache.flink.client.python.PythonDriver "
+    assert driver_output(name * 6_000 + "\n" + LOG) == driver_output(LOG)

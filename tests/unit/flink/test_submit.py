@@ -11,11 +11,14 @@ import pytest
 from bundler.errors import BuildError, UsageError
 from bundler.flink.answers import Uploaded
 from bundler.flink.code import write_code, write_program
-from bundler.flink.model import JobBundle
-from bundler.flink.submit import rest_configuration
+from bundler.flink.model import JobBundle, JobResult
+from bundler.flink.submit import rest_configuration, submit
 from bundler.jars.listing import jar_list
+from bundler.session import Session
+from bundler.support.cache import Cache
+from bundler.support.files import digest_of
 from bundler.target import Target
-from tests.support.bad_master import JAR
+from tests.support.bad_master import JAR, JOB, bad_master
 
 TARGET = Target.parse(flink="2.2.1")
 
@@ -121,7 +124,10 @@ def test_two_files_of_one_name_are_refused(tmp_path):
     [
         ({}, "no job to run"),
         ({"script": Path("/w/my-job.py")}, "its name is not a module's"),
+        ({"script": Path("/w/job")}, "its name is not a module's"),
+        ({"script": Path("/w/a\x1b.py")}, r"'a\\x1b\.py' cannot be run over REST"),
         ({"script": Path("/w/gone.py")}, "does not exist"),
+        ({"module": "a", "files": (Path("/w/gone"),)}, "does not exist"),
     ],
 )
 def test_what_cannot_be_run(tmp_path, changes, said):
@@ -143,3 +149,71 @@ def test_jars_ride_in_the_lib_of_the_program(tmp_path):
         assert archive.read("lib/own.jar") == own.read_bytes()
         assert archive.read("lib/flink-python-2.2.1.jar") == python.read_bytes()
     assert write_program(python, JobBundle(TARGET, "python3"), tmp_path) == python
+
+
+@pytest.mark.parametrize("name", ["my-module.py", "1.py", "my-package/__init__.py", "a\nb.txt"])
+def test_what_cannot_be_imported_is_not_sent(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    given = path.parent if path.name == "__init__.py" else path
+    bundle = JobBundle(TARGET, "python3", module="job", files=(given,))
+
+    with pytest.raises(UsageError, match="cannot be imported"):
+        write_code(bundle, tmp_path / "code.zip")
+
+
+def test_data_beside_the_code_is_sent(tmp_path):
+    (tmp_path / "my-data").mkdir()
+    for name in ("my-data/a.json", "my.json"):
+        (tmp_path / name).write_text("{}")
+    files = (tmp_path / "my-data", tmp_path / "my.json")
+
+    write_code(JobBundle(TARGET, "python3", module="job", files=files), tmp_path / "code.zip")
+
+    with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+        assert archive.namelist() == ["my-data/a.json", "my.json"]
+
+
+def test_the_code_has_no_link_that_leaves_and_no_pipe(tmp_path):
+    package = tmp_path / "helpers"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    bundle = JobBundle(TARGET, "python3", module="job", files=(package,))
+
+    (package / "out").symlink_to("../..")
+    with pytest.raises(UsageError, match="is a symlink to a folder outside"):
+        write_code(bundle, tmp_path / "code.zip")
+
+    (package / "out").unlink()
+    os.mkfifo(package / "out")
+    with pytest.raises(UsageError, match="out"):
+        write_code(bundle, tmp_path / "code.zip")
+
+
+@pytest.mark.parametrize(
+    "name", ["a,b.zip", "a#b.zip", "a:b.zip", "a;b.zip", "a\nb.zip", "job-code"]
+)
+def test_names_that_flink_would_split(name):
+    with pytest.raises(UsageError, match="cannot be"):
+        rest_configuration(JobBundle(TARGET, "python3", data=(Path("/w") / name,)), Path("/c"), {})
+
+
+def test_a_submit_to_a_sound_master_leaves_no_upload_there(tmp_path):
+    """The whole way with real requests, but for Flink itself."""
+    (tmp_path / "job.py").write_text("print(1)")
+    (tmp_path / "venv.zip").write_bytes(b"PK")
+    cache = Cache(tmp_path / "cache")
+    name = "flink-2.2.1"
+    home = cache.path("flink", digest_of(name.encode()), name)
+    (home / "opt").mkdir(parents=True)
+    (home / "opt" / "flink-python-2.2.1.jar").write_bytes(b"PK")
+    bundle = JobBundle(TARGET, "python3", venv=tmp_path / "venv.zip", script=tmp_path / "job.py")
+
+    with bad_master() as master:
+        address = f"http://me:secret77@{master.address}"
+        result = submit(address, bundle, Session(cache))
+
+        assert result == JobResult(JOB, "FINISHED", master.url)
+        assert {asked for _, _, asked in master.seen} == {"Basic bWU6c2VjcmV0Nzc="}
+        assert [method for method, _, _ in master.seen].count("DELETE") == 3
