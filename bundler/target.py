@@ -61,7 +61,7 @@ class Target:
             raise UsageError(
                 f"'{python}' is not a CPython version.",
                 "Expected a minor or a patch version, such as 3.11 or 3.7.16.",
-                "Correct --python or target.python.",
+                "Change --python or target.python.",
             )
         minor = ".".join(python.split(".")[:2]) if python else None
         if flink is None:
@@ -112,7 +112,7 @@ class Target:
                 f"'{self.platform}' is not a platform tag this tool builds for.",
                 "Expected manylinux2014 or manylinux_2_N with one of "
                 f"{', '.join(_ARCHITECTURES)}, such as manylinux_2_28_x86_64.",
-                "Correct --platform or target.platform.",
+                "Change --platform or target.platform.",
             )
         if match[2]:
             return (2, int(match[2])), match[3]

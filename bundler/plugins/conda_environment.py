@@ -25,7 +25,7 @@ def with_conda_of_plugins(project: Project, table: VenvTable, session: Session) 
     """``table`` with the conda base that the project's plugins ask for, unless it says otherwise.
 
     The plugins are those of ``table`` and of the data archives; another base, an environment file
-    or a prefix wins over what they ask. Raises UsageError as `environment_file` does.
+    or a prefix overrides what they ask. Raises UsageError as `environment_file` does.
     """
     if table.environment is not None or table.from_prefix is not None:
         return table
@@ -102,7 +102,7 @@ def _name_in(text: str) -> str | None:
 def environment_file(wishes: list[CondaRequest], cache: Cache) -> Path:
     """The environment file that all ``wishes``, at least one, agree on.
 
-    One that lies in a zip is copied to the cache. Raises UsageError if they ask for different
+    One in a zip is copied to the cache. Raises UsageError if they ask for different
     environments, or a file is not found.
     """
     first = wishes[0]

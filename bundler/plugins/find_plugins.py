@@ -1,6 +1,6 @@
 """Plugins as files: finding them in archives and folders, making new ones, packing them.
 
-Nothing is imported: what a plugin is stands in entry points, in eKuiper's JSON descriptor and in
+Nothing is imported: plugins are described in entry points, in eKuiper's JSON descriptor and in
 the source of a namespace package. Running them is the business of ``jobs/flink_plugins``.
 """
 
@@ -92,7 +92,7 @@ class Tree:
 
 
 def trees(path: Path) -> Iterator[Tree]:
-    """The folder ``path`` and each zip that lies in it, or the zip ``path``; nothing of others.
+    """The folder ``path`` and each zip in it, or the zip ``path``; nothing of others.
 
     Zips in a zip, as plugins lie in a data archive, are opened too.
     """
@@ -116,13 +116,13 @@ def _nested(path: Path, data: bytes) -> Iterator[Tree]:
 def find_plugins(path: Path) -> list[FoundPlugin]:
     """All plugins in ``path``: deps.zip, venv.zip, a wheel, a portable plugin, or a folder.
 
-    Zips that lie in it are searched too. Raises UsageError if ``path`` is neither.
+    Zips in it are searched too. Raises UsageError if ``path`` is neither.
     """
     if not (path.is_dir() or (path.is_file() and zipfile.is_zipfile(path))):
         raise UsageError(
             f"{path} is neither a folder nor a zip.",
-            "Expected deps.zip, venv.zip, a wheel, a portable plugin, or a folder with such.",
-            "Give another path.",
+            "Expected deps.zip, venv.zip, a wheel, a portable plugin, or a folder of these.",
+            "Give the path of one of these.",
         )
     found = {plugin for tree in trees(path) for plugin in _in_tree(tree, str(tree.path))}
     return sorted(found)

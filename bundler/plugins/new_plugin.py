@@ -11,7 +11,7 @@ from bundler.errors import UsageError
 def new_plugin(name: str, folder: Path) -> list[Path]:
     """Write a plugin project that passes its own tests to ``folder``; returns its files.
 
-    Raises UsageError if ``name`` is no Python name in lower case or ``folder`` exists.
+    Raises UsageError if ``name`` is not a Python name in lower case or ``folder`` exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UsageError(
@@ -21,7 +21,9 @@ def new_plugin(name: str, folder: Path) -> list[Path]:
         )
     if folder.exists():
         raise UsageError(
-            f"{folder} exists.", "Expected a folder to be made.", "Choose another with -o."
+            f"{folder} exists.",
+            "Expected a folder that does not exist yet.",
+            "Choose another with -o.",
         )
     title = "".join(part.capitalize() for part in name.split("_"))
     template = Path(__file__).with_name("template")

@@ -41,14 +41,14 @@ def _portable_entries(folder: Path) -> tuple[str, list[Entry]]:
             raise UsageError(
                 f"{path} names the executable '{descriptor['executable']}'.",
                 "Expected that file beside the descriptor.",
-                "Correct 'executable', or add the file.",
+                "Change 'executable', or add the file.",
             )
         entries = tree_entries(folder)
         return path.stem, [entry for entry in entries if not _is_by_product(entry.name)]
     raise UsageError(
-        f"{folder} holds no plugin.",
+        f"{folder} has no plugin.",
         "Expected eKuiper's JSON descriptor, or flink_plugins/extensions/<name>.",
-        "Begin one with: bundle plugin new NAME",
+        "Create one with: bundle plugin new NAME",
     )
 
 

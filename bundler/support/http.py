@@ -35,7 +35,7 @@ def http_client(settings: IndexSettings) -> httpx.Client:
         raise UsageError(
             f"The CA bundle {bundle} cannot be used: {error.reason}.",
             "Expected certificates in PEM format.",
-            "Correct SSL_CERT_FILE or pip's cert setting.",
+            "Change SSL_CERT_FILE or pip's cert setting.",
         ) from error
     try:
         return httpx.Client(
@@ -54,5 +54,5 @@ def http_client(settings: IndexSettings) -> httpx.Client:
         raise UsageError(
             f"The proxy settings cannot be used: {error}.",
             "Expected a proxy such as http://proxy:3128.",
-            "Correct PIP_PROXY, HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
+            "Change PIP_PROXY, HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
         ) from error

@@ -27,7 +27,7 @@ def overdue(error: subprocess.TimeoutExpired) -> BundlerError:
     return BuildError(
         f"{program} did not end within {error.timeout:g} seconds.",
         "It was stopped.",
-        "See whether machine, network or index are overloaded, and run the command again.",
+        "Check whether machine, network or index are overloaded, and run the command again.",
     )
 
 

@@ -16,7 +16,7 @@ def hidden_packages(venv: Path, deps: Path) -> list[str]:
     """The top-level packages and modules of venv.zip that deps.zip has with other contents.
 
     Workers and main() have deps.zip before site-packages on their path, so PyFlink itself gets
-    those of deps.zip. Raises UsageError if one of the two is no archive.
+    those of deps.zip. Raises UsageError if one of the two is not an archive.
     """
     inside = dict(_modules(venv))
     return sorted(

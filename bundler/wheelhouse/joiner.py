@@ -190,4 +190,4 @@ def _folder_of(package: str) -> str:
 
 
 def _again() -> str:
-    return f"Install it anew: pip install --force-reinstall {_NAME}=={_VERSION}"
+    return f"Install it again: pip install --force-reinstall {_NAME}=={_VERSION}"

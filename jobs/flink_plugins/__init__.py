@@ -1,6 +1,6 @@
 """Plugins of other systems as operators of a PyFlink job.
 
-``flink_plugins.extensions`` is shared by many distributions, which need not lie in one folder
+``flink_plugins.extensions`` is shared by many distributions, which need not be in one folder
 (venv.zip and deps.zip do not): every folder on the path may add to this package.
 """
 
