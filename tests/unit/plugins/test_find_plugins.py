@@ -129,7 +129,7 @@ def test_names_that_are_no_modules_are_refused(tmp_path, name):
 
 
 def test_a_folder_without_plugin_is_not_packed(tmp_path):
-    with pytest.raises(UsageError, match="holds no plugin"):
+    with pytest.raises(UsageError, match="has no plugin"):
         pack_plugin(tmp_path)
     with pytest.raises(UsageError, match="neither a folder nor a zip"):
         find_plugins(tmp_path / "missing.zip")
