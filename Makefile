@@ -44,7 +44,8 @@ docs: install
 bench: install
 	$(BIN)/python -m tests.benchmarks
 
-.PHONY: docs/reference/commands.md docs/reference/api.md docs/explanation/architecture.md
+.PHONY: docs/reference/commands.md docs/reference/api.md docs/reference/errors.md
+.PHONY: docs/explanation/architecture.md
 
 docs/reference/commands.md: install
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
@@ -54,6 +55,9 @@ docs/reference/api.md: install
 
 docs/explanation/architecture.md: install
 	$(BIN)/python -m tests.support.architecture_page
+
+docs/reference/errors.md: install
+	$(BIN)/python -m tests.support.errors_page
 
 clean:
 	rm -rf $(VENV) dist site .bench .fuzz

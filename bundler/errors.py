@@ -10,6 +10,7 @@ The number is the exit status of the command::
     +-- JobError            5  a job was refused, failed, or its cluster did
     +-- VerificationError   6  an archive or a wheel would not work on the target
     +-- FetchError          7  a download failed, or its bytes are not the promised ones
+    +-- InternalError      70  a mistake of the command itself
 
 What several rooms say is said here once: `not_cached`, `missing_extra`, `unknown`, and `option`
 for the name that a setting has on the command line and in bundle.toml.
@@ -75,6 +76,29 @@ class FetchError(BundlerError):
     """A file could not be downloaded, or its bytes are not the ones promised."""
 
     exit_code = 7
+
+
+class InternalError(BundlerError):
+    """A mistake of the command itself; ``remedy`` names the report that was saved."""
+
+    exit_code = 70
+
+
+EXIT_CODES = {
+    0: "success",
+    2: "wrong usage",
+    3: "unsolvable requirements",
+    4: "failed build",
+    5: "failed job",
+    6: "would not work on the target",
+    7: "failed download",
+    70: "error in bundle itself",
+    129: "terminal closed (SIGHUP)",
+    130: "interrupted (Ctrl-C)",
+    141: "output closed (SIGPIPE)",
+    143: "terminated (SIGTERM)",
+}
+"""What each exit status of the command means, in a few words."""
 
 
 class MetadataError(ResolutionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from importlib import import_module
@@ -12,6 +13,7 @@ import typer
 
 import bundler
 from bundler.cli.group import Group
+from bundler.errors import EXIT_CODES
 
 COMMANDS = {
     "venv": ("cmd_archives", "Build venv.zip: a relocatable Python with PyFlink."),
@@ -63,8 +65,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help costs 0.2 s on every start
     help="Small, reproducible, checked archives for PyFlink jobs on a managed Flink.",
-    epilog="Exit codes: 2 wrong usage, 3 unsolvable requirements, 4 failed build, 5 failed job, "
-    "6 would not work on the target, 7 failed download, 130 interrupted.",
+    epilog=f"Exit codes: {', '.join(f'{code} {text}' for code, text in EXIT_CODES.items())}.",
 )
 
 
@@ -83,11 +84,49 @@ def _root(
     pass
 
 
+# The base of typer's errors about words is of click in some releases, of a copy in others.
+_CLICK_ERROR: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+
 def main() -> None:
-    """Run the command line; SIGTERM cleans up as Ctrl-C does."""
+    """Run the command line; SIGTERM and SIGHUP clean up as Ctrl-C does."""
+    _prepare()
+    try:
+        sys.exit(app(standalone_mode=False))
+    except _CLICK_ERROR as error:
+        sys.exit(_misused(error))
+
+
+def _misused(error: Any) -> int:
+    """Say that the words of the command line are wrong, as typer says it; the exit code."""
+    from bundler.cli.report import Report, visible
+    from bundler.errors import UsageError
+
+    report = Report.of_words(sys.argv[1:])
+    if report.json:
+        report.error(UsageError(error.format_message(), remedy="See --help."))
+    else:
+        said = io.StringIO()
+        error.show(file=said)
+        print(visible(said.getvalue()).rstrip(), file=sys.stderr)
+    return int(error.exit_code)
+
+
+def _prepare() -> None:
     signal.signal(signal.SIGTERM, _ended)
-    app()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(signal.SIGHUP, _ended)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding does not have is shown escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _ended(number: int, frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        from bundler.cli.report import discard_output
+
+        discard_output()  # the terminal is gone: to write to it would be an error
     sys.exit(128 + number)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 from typing import Any, ClassVar, TypeVar, cast
 
 import typer
 from typer.core import TyperCommand
 
 from bundler.cli.group import first_line
-from bundler.cli.report import Report
-from bundler.errors import BundlerError
+from bundler.cli.report import OutputClosed, Report, discard_output
 
 T = TypeVar("T")
 
@@ -42,14 +41,17 @@ class Command(TyperCommand):
         }
         try:
             return super().invoke(ctx)
-        except (BundlerError, OSError, subprocess.TimeoutExpired) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            told = _told(error)
-            given(ctx, Report).error(told)
-            raise typer.Exit(told.exit_code) from error
-        except KeyboardInterrupt as error:
-            raise typer.Exit(130) from error
+        except typer.Exit:
+            raise
+        except OutputClosed as error:
+            discard_output()
+            raise typer.Exit(128 + signal.SIGPIPE) from error
+        except Exception as error:
+            from bundler.cli.unexpected import told
+
+            shown = told(error)
+            given(ctx, Report).error(shown)
+            raise typer.Exit(shown.exit_code) from error
 
 
 def given(ctx: typer.Context, kind: type[T]) -> T:
@@ -66,15 +68,3 @@ def _options(kind: type[Any]) -> list[Any]:
 def _instance(kind: type[T], words: dict[str, Any]) -> T:
     # Of an option that may be repeated, click makes an empty sequence if it is not given.
     return kind(**{name: None if word in ((), []) else word for name, word in words.items()})
-
-
-def _told(error: BundlerError | OSError | subprocess.TimeoutExpired) -> BundlerError:
-    if isinstance(error, BundlerError):
-        return error
-    if isinstance(error, OSError):
-        from bundler.support.files import unforeseen
-
-        return unforeseen(error)
-    from bundler.support.process import overdue
-
-    return overdue(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import threading
 import time
@@ -10,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from bundler.errors import BundlerError
+from bundler.redact import redact
 from bundler.support.progress import Progress, Task
 
 if TYPE_CHECKING:
@@ -28,6 +31,42 @@ if TYPE_CHECKING:
     from bundler.stages.pack import Packed
 
 _SLOW_SECONDS = 1.0
+# Controls but tab and line feed, what turns the direction of text, separators, halves of pairs.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+class OutputClosed(Exception):  # noqa: N818 (an event)
+    """Whoever read the output has closed it."""
+
+
+def visible(text: str) -> str:
+    """``text`` from outside as a terminal may show it: control characters are escaped."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def discard_output() -> None:
+    """Let nothing more be written to stdout and stderr, what is in their buffers included."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
+def _say(text: str) -> None:
+    _print(_shown(text), sys.stderr)
+
+
+def _shown(text: str) -> str:
+    return visible(redact(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +79,12 @@ class Report:
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = (
         False
     )
+
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Report:
+        """The report that a command line asks for, whether or not its other words are right."""
+        options = words[: words.index("--")] if "--" in words else words
+        return cls(json="--json" in options)
 
     def progress(self) -> Progress:
         """Bars on a terminal, plain lines elsewhere, nothing but a job's output when quiet."""
@@ -56,18 +101,20 @@ class Report:
     def result(self, value: Mapping[str, Any], text: str = "") -> None:
         """The outcome: ``value`` as JSON, or ``text`` for people."""
         if self.json:
-            print(json.dumps(value, indent=2))
+            _print(json.dumps(value, indent=2), sys.stdout)
         elif text and not self.quiet:
-            print(text)
+            _print(visible(text), sys.stdout)
 
     def table(
         self, value: Mapping[str, Any], columns: Sequence[str], rows: Sequence[Sequence[str]]
     ) -> None:
         """The outcome as a table of aligned columns; numbers are aligned by the caller."""
-        widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+        # A line feed in a cell would look like another row.
+        cells = [[visible(cell).replace("\n", "\\n") for cell in row] for row in [columns, *rows]]
+        widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in [columns, *rows]
+            for row in cells
         ]
         self.result(value, "\n".join(lines))
 
@@ -95,7 +142,7 @@ class Report:
             ]
             for item in packed
         ]
-        rows += [[_shown(jar.path), megabytes(jar.size), "", "", jar.sha256] for jar in jars]
+        rows += [[_relative(jar.path), megabytes(jar.size), "", "", jar.sha256] for jar in jars]
         value = {"archives": [_archive(item) for item in packed]}
         if jars:
             value["jars"] = [
@@ -105,9 +152,10 @@ class Report:
 
     def job(self, result: JobResult) -> None:
         """The outcome as a job and its state."""
+        master = redact(result.master)
         self.result(
-            {"job": result.job_id, "state": result.state, "master": result.master},
-            f"Job {result.job_id} on {result.master}: {result.state}",
+            {"job": result.job_id, "state": result.state, "master": master},
+            f"Job {result.job_id} on {master}: {result.state}",
         )
 
     def error(self, error: BundlerError) -> None:
@@ -119,9 +167,9 @@ class Report:
                 "expected": error.expected,
                 "remedy": error.remedy,
             }
-            print(json.dumps({"error": found}, indent=2))
+            _print(json.dumps({"error": found}, indent=2), sys.stdout)
         else:
-            print(f"error: {error}", file=sys.stderr)
+            _say(f"error: {error}")
 
 
 def _lock(change: LockChanges) -> dict[str, Any]:
@@ -162,7 +210,7 @@ def _archive(item: Packed) -> dict[str, Any]:
     }
 
 
-def _shown(path: Path) -> str:
+def _relative(path: Path) -> str:
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
@@ -172,10 +220,10 @@ class _Quiet(Progress):
         self._stream = sys.stderr if to_stderr else sys.stdout
 
     def warn(self, text: str) -> None:
-        print(f"warning: {text}", file=sys.stderr)
+        _say(f"warning: {text}")
 
     def output(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        _print(visible(line), self._stream)
 
 
 class _Lines(Progress):
@@ -184,7 +232,7 @@ class _Lines(Progress):
     @contextmanager
     def task(self, text: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
         started = time.monotonic()
-        timer = threading.Timer(_SLOW_SECONDS, self._say, [f"{text} ..."])
+        timer = threading.Timer(_SLOW_SECONDS, _say, [f"{text} ..."])
         timer.daemon = True
         timer.start()
         try:
@@ -193,19 +241,16 @@ class _Lines(Progress):
             timer.cancel()
         seconds = time.monotonic() - started
         if seconds >= _SLOW_SECONDS:
-            self._say(f"{text}: {seconds:.1f} s")
+            _say(f"{text}: {seconds:.1f} s")
 
     def note(self, text: str) -> None:
-        self._say(text)
+        _say(text)
 
     def warn(self, text: str) -> None:
-        self._say(f"warning: {text}")
+        _say(f"warning: {text}")
 
     def output(self, line: str) -> None:
-        print(line, flush=True)
-
-    def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        _print(visible(line), sys.stdout)
 
 
 class _Bars(Progress):
@@ -220,7 +265,7 @@ class _Bars(Progress):
         bars = self._bars or self._start()
         self._running += 1
         size = f"{total / 1e6:,.0f} MB" if unit == "B" and total else ""
-        row = bars.add_task(text, total=total, size=size)
+        row = bars.add_task(_shown(text), total=total, size=size)
         try:
             yield _Row(bars, row)
         finally:
@@ -243,7 +288,7 @@ class _Bars(Progress):
 
         self._bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[size]}"),
@@ -255,19 +300,19 @@ class _Bars(Progress):
         return self._bars
 
     def note(self, text: str) -> None:
-        self._print(text, sys.stderr)
+        self._print(_shown(text), sys.stderr)
 
     def warn(self, text: str) -> None:
-        self._print(f"warning: {text}", sys.stderr)
+        self._print(_shown(f"warning: {text}"), sys.stderr)
 
     def output(self, line: str) -> None:
-        self._print(line, sys.stdout)
+        self._print(visible(line), sys.stdout)
 
-    def _print(self, text: str, stream: Any) -> None:
+    def _print(self, text: str, stream: TextIO) -> None:
         if self._bars is not None and stream.isatty():
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(text, file=stream, flush=True)
+            _print(text, stream)
 
 
 class _Row(Task):
@@ -279,4 +324,4 @@ class _Row(Task):
         self._bars.advance(self._row, amount)
 
     def describe(self, text: str) -> None:
-        self._bars.update(self._row, description=text)
+        self._bars.update(self._row, description=_shown(text))

@@ -245,7 +245,7 @@ def test_offline_works_from_the_cache_alone(index: Index, work: Path) -> None:
     assert len(index.requests) == asked
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_build_leaves_nothing_though_its_download_stalls(
     index: Index, work: Path, sign: int
 ) -> None:
