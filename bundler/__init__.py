@@ -301,6 +301,13 @@ def add(
     They go into the first file of deps.requirements, else into deps.packages; one of the same name
     is replaced. If there is no solution, the files are as they were. Raises UsageError for what is
     not a requirement, and as `update_locks`.
+
+    Example:
+        >>> import bundler, pathlib
+        >>> _ = pathlib.Path("bundle.toml").write_text("")
+        >>> [changes] = bundler.add(bundler.load_project(), ["humanize"])
+        >>> changes.path.name, list(changes.added)
+        ('pylock.deps.toml', ['humanize'])
     """
     from bundler.project.edit import add_requirements, restored_on_error
 
@@ -316,6 +323,14 @@ def remove(
 
     If there is no solution, the files are as they were. Raises UsageError if one is not there, and
     as `update_locks`.
+
+    Example:
+        >>> import bundler, pathlib
+        >>> _ = pathlib.Path("bundle.toml").write_text("")
+        >>> _ = bundler.add(bundler.load_project(), ["humanize", "leaf"])
+        >>> [changes] = bundler.remove(bundler.load_project(), ["leaf"])
+        >>> list(changes.removed)
+        ['leaf']
     """
     from bundler.project.edit import remove_requirements, restored_on_error
 

@@ -185,7 +185,7 @@ def _lock_lines(change: LockChanges) -> list[str]:
     kinds = ((change.added, "added"), (change.removed, "removed"), (change.changed, "changed"))
     counts = ", ".join(f"{len(found)} {word}" for found, word in kinds if found)
     return [
-        f"{_shown(change.path)}: {counts or 'no change'}",
+        f"{_relative(change.path)}: {counts or 'no change'}",
         *(f"  + {name} {version}" for name, version in change.added.items()),
         *(f"  - {name} {version}" for name, version in change.removed.items()),
         *(f"  ~ {name} {old} -> {new}" for name, (old, new) in change.changed.items()),

@@ -40,6 +40,7 @@ def test_the_examples_run(
     name: str, index: Index, clean_environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     make_wheel(index.folder, "humanize")
+    make_wheel(index.folder, "leaf")
     clean_environment.setenv("PIP_INDEX_URL", f"{index.url}/simple")
     clean_environment.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     clean_environment.setenv("BUNDLE_CACHE", str(tmp_path / "cache"))

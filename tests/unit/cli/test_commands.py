@@ -295,8 +295,8 @@ def test_no_fault_of_the_file_system_is_a_traceback(index: Index, work: Path) ->
         assert str(work / "file") in finished.stderr
     (work / "dist" / "bundle.lock.json").mkdir(parents=True)
     finished = bundle(work, "config", "--json")
-    assert finished.returncode == 4
-    assert "Is a directory" in json.loads(finished.stdout)["error"]["found"]
+    assert finished.returncode == 2
+    assert "is a folder" in json.loads(finished.stdout)["error"]["found"]
 
 
 def test_a_slimming_rule_is_checked_before_anything_is_fetched(index: Index, work: Path) -> None:
