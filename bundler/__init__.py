@@ -213,11 +213,13 @@ def build_deps(
     venv: StrPath | None = None,
     session: Session | None = None,
     check: bool = True,
+    trust: bool = False,
 ) -> Packed:
     """Build deps.zip at ``out``: the packages of ``[deps]``, without those that ``venv`` holds.
 
     ``venv`` is a venv.zip; its versions are fixed for the resolution. A lock of the project is
-    used if it fits, and none is written. Raises as `build`.
+    used if it fits, and none is written. The check runs the Python in ``venv`` only if ``venv`` was
+    made on this machine, or with ``trust``. Raises as `build`.
 
     Example:
         >>> import bundler
@@ -234,7 +236,7 @@ def build_deps(
     beside = Path(venv) if venv is not None else None
     held = read_venv(beside) if beside is not None else VenvContents()
     packed = make_deps(request, Path(out), held)
-    check_archives_of(request, [packed], beside)
+    check_archives_of(request, [packed], beside, trust=trust)
     return packed
 
 

@@ -110,6 +110,10 @@ def deps(
             help="Leave out the packages of this venv.zip, and build for its target.",
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run the Python in --exclude-in even if made elsewhere."),
+    ] = False,
     slim: Slim = None,
     no_slim: NoSlim = False,
     builder: BuilderChoice = None,
@@ -140,7 +144,7 @@ def deps(
     report = given(ctx, Report)
     session = report.session(offline=offline)
     packed = bundler.build_deps(
-        chosen, output, venv=exclude_in, session=session, check=not no_check
+        chosen, output, venv=exclude_in, session=session, check=not no_check, trust=trust
     )
     report.archives([packed])
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import VerificationError
 from bundler.session import Session
+from bundler.stages.made_here import is_made_here
 from bundler.stages.pack import Packed
 from bundler.support.files import digest_of, sha256_of, whole_file
 from bundler.support.interpreters import find_host
@@ -31,12 +32,14 @@ def check_packed(
     *,
     skip: Collection[str] = (),
     venv: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Check each archive as Flink unpacks it, and import what they hold if the target runs here.
 
     ``venv`` is the venv.zip to use if none is among ``packed``, ``skip`` the modules that need not
-    import. Archives that passed before are passed over. Raises VerificationError naming the entry
-    that a worker could not unpack, or the module that does not import.
+    import. Archives that passed before are passed over. The Python of a ``venv`` that was not made
+    on this machine is run only with ``trust``. Raises VerificationError naming the entry that a
+    worker could not unpack, or the module that does not import.
     """
     if not packed:
         return
@@ -53,6 +56,12 @@ def check_packed(
     venv = own[0] if own else venv
     if venv is not None:
         _warn_of_hidden(venv, deps, progress)
+        if not own and not trust and not is_made_here(venv, session):
+            progress.warn(
+                f"Imports not checked: {venv.name} was not made on this machine, and the check "
+                "runs its Python.\nGive --trust if you know who made it."
+            )
+            return
     python = None
     if venv is None:
         host = find_host(target)

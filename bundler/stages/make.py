@@ -32,6 +32,7 @@ from bundler.stages.locks import (
     lock_deps,
     venv_lock,
 )
+from bundler.stages.made_here import remember
 from bundler.stages.pack import Packed, pack_data, pack_deps, pack_venv
 from bundler.stages.request import BuildRequest, VenvContents, container_options
 from bundler.support.files import check_writable, digest_of, whole_file
@@ -139,6 +140,7 @@ def _packed_venv(
     rules: tuple[str, ...],
 ) -> Packed:
     packed = pack_venv(base, wheels, request.target, out, rules=rules, session=request.session)
+    remember(packed.archive.sha256, request.session)
     return replace(packed, unversioned=lock.unversioned)
 
 
@@ -168,16 +170,22 @@ def make_locks(request: BuildRequest) -> tuple[LockChanges, ...]:
 
 
 def check_archives_of(
-    request: BuildRequest, packed: Iterable[Packed], venv: Path | None = None
+    request: BuildRequest,
+    packed: Iterable[Packed],
+    venv: Path | None = None,
+    *,
+    trust: bool = False,
 ) -> None:
-    """Check finished archives as the request says; ``venv`` as for `check_packed`."""
+    """Check finished archives as the request says; ``venv`` and ``trust`` as for `check_packed`."""
     if request.check:
         tables = request.project.tables
         skip = {
             *(tables.venv or VenvTable()).skip_imports,
             *(tables.deps or DepsTable()).skip_imports,
         }
-        check_packed(tuple(packed), request.target, request.session, skip=skip, venv=venv)
+        check_packed(
+            tuple(packed), request.target, request.session, skip=skip, venv=venv, trust=trust
+        )
 
 
 def _wheels(

@@ -22,8 +22,12 @@ import typer
 from typer.testing import CliRunner
 
 import bundler
+from bundler.archive.entry import text_entry
 from bundler.archive.writer import write_archive
 from bundler.cli.app import COMMANDS, app
+from bundler.session import Session
+from bundler.stages.made_here import remember
+from bundler.support.cache import Cache
 from tests.support.serving import Index, make_sdist, make_wheel
 
 BUNDLE = Path(sys.executable).parent / "bundle"
@@ -144,6 +148,40 @@ def test_what_venv_holds_is_left_out(index: Index, work: Path) -> None:
     finished = bundle(work, *words)
     assert finished.returncode == 3
     assert "venv.zip" in json.loads(finished.stdout)["error"]["remedy"]
+
+
+def test_the_python_of_a_strangers_venv_is_not_run_unless_it_is_trusted(
+    index: Index, work: Path
+) -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("the target is x86_64")
+    make_wheel(index.folder, "leaf")
+    requirements(work, "leaf")
+    mark = work.parent / "ran"
+    script = f"#!/bin/sh\ntouch {mark}\nexit 1\n"
+    python = text_entry("venv/bin/python3.12", script, executable=True)
+    manifest = {
+        "kind": "venv",
+        "target": {"flink": "2.2.1", "python": "3.12", "platform": "manylinux_2_28_x86_64"},
+        "packages": {},
+        "python": "3.12.1",
+        "executable": "venv/bin/python3.12",
+    }
+    made = write_archive([python], work / "venv.zip", manifest=manifest)
+    words = ("deps", "-r", "requirements.txt", "--exclude-in", "venv.zip")
+
+    finished = bundle(work, *words)
+    assert finished.returncode == 0, finished.stderr
+    assert "Imports not checked: venv.zip was not made on this machine" in finished.stderr
+    assert not mark.exists()
+
+    bundle(work, *words, "--trust")
+    assert mark.exists()
+
+    mark.unlink()
+    remember(made.sha256, Session(Cache(work.parent / "cache")))
+    assert "not made on this machine" not in bundle(work, *words).stderr
+    assert mark.exists()
 
 
 def test_a_module_that_does_not_import_is_an_error(index: Index, work: Path) -> None:
