@@ -21,6 +21,8 @@ check: install
 	$(BIN)/ruff check
 	$(BIN)/codespell
 	$(BIN)/mypy
+	cd jobs && ../$(BIN)/mypy
+	$(BIN)/vermin --quiet --target=3.7- --no-tips --violations jobs/flink_plugins
 	PYTHONPATH=jobs $(BIN)/lint-imports --no-cache
 
 unit: install

@@ -10,7 +10,7 @@ it is pickled, so it may hold connections and threads.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, MutableMapping
+from typing import Any, Dict, List, MutableMapping, Optional
 
 
 class Metrics(ABC):
@@ -142,7 +142,7 @@ class Function(ABC):
     a pipeline may declare another.
     """
 
-    result_type = None  # type: str
+    result_type: Optional[str] = None
 
     @abstractmethod
     def validate(self, args: List[Any]) -> str:

@@ -1,28 +1,30 @@
-"""Finding plugins, and making one on the worker that runs it.
-
-What crosses from the client to the workers is a `PluginRef`: names only. The plugin's files reach
-the workers in an archive or in ``python.files``, and are found there under the same name.
-"""
+"""Finding plugins: the installed ones, and those in the files that a pipeline names."""
 
 from __future__ import annotations
 
 import importlib
-import os
+import logging
 import pkgutil
-import sys
-from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from flink_plugins.adapters.descriptor import read_descriptor
 from flink_plugins.errors import PluginNotFoundError
+from flink_plugins.files import locate
+from flink_plugins.refs import (
+    EKUIPER,
+    EXTENSION,
+    FUNCTION,
+    KINDS,
+    NATIVE,
+    ORIGINS,
+    SINETSTREAM,
+    SINK,
+    SOURCE,
+    PluginRef,
+    kind_of,
+)
 
-SOURCE = "source"
-SINK = "sink"
-FUNCTION = "function"
-KINDS = (SOURCE, SINK, FUNCTION)
-
-NATIVE = "native"
-EXTENSION = "extension"
-EKUIPER = "ekuiper"
-SINETSTREAM = "sinetstream"
+_log = logging.getLogger("flink_plugins")
 
 _SINETSTREAM_GROUPS = {
     "sinetstream.reader": SOURCE,
@@ -32,58 +34,57 @@ _SINETSTREAM_GROUPS = {
 }
 
 
-class PluginRef(NamedTuple):
-    """One plugin: its ``kind``, its ``name`` in a pipeline, and where it comes from.
+class _EntryPoint(NamedTuple):
+    """An installed entry point, and the distribution that it comes from."""
 
-    ``origin`` is "native", "extension", "ekuiper" or "sinetstream"; ``target`` is what loads it
-    ("module:attribute", the path of an eKuiper plugin, or a SINETStream type); ``where`` says for
-    people where it was found, and ``version`` may be "".
-    """
-
-    kind: str
+    group: str
     name: str
-    origin: str
-    target: str
-    where: str = ""
-    version: str = ""
+    value: str
+    distribution: str
+    version: str
 
 
-def _entry_points() -> Iterator[Tuple[str, str, str, str, str]]:
-    """Group, name, value, distribution and version of every installed entry point of ours."""
+def _entry_points() -> Iterator[_EntryPoint]:
     try:
-        from importlib import metadata
+        from importlib import metadata  # novm
     except ImportError:  # Python 3.7
-        import pkg_resources
-
-        for distribution in pkg_resources.working_set:
-            for group, points in distribution.get_entry_map().items():
-                for name, point in points.items():
-                    value = str(point).split("=", 1)[1].split("[")[0].strip()
-                    yield group, name, value, distribution.project_name, distribution.version
+        yield from _entry_points_by_setuptools()
         return
     seen = set()
     for distribution in metadata.distributions():
-        name_of = distribution.metadata["Name"]
-        if name_of in seen:
+        # A broken distribution, one without metadata, has no name.
+        name = distribution.metadata["Name"]
+        if name is None or name in seen:
             continue
-        seen.add(name_of)
+        seen.add(name)
         for point in distribution.entry_points:
-            yield point.group, point.name, point.value, name_of, distribution.version
+            yield _EntryPoint(point.group, point.name, point.value, name, distribution.version)
+
+
+def _entry_points_by_setuptools() -> Iterator[_EntryPoint]:
+    import pkg_resources
+
+    for distribution in pkg_resources.working_set:
+        for group, points in distribution.get_entry_map().items():
+            for name, point in points.items():
+                value = str(point).split("=", 1)[1].split("[")[0].strip()
+                yield _EntryPoint(
+                    group, name, value, distribution.project_name, distribution.version
+                )
 
 
 def installed() -> List[PluginRef]:
     """All plugins that distributions on the path offer, in the order of their names."""
-    found = set()
+    found = set(_extensions())
     for group, name, value, distribution, version in _entry_points():
-        where = "{} (entry point {})".format(distribution, group)
         if group.startswith("flink_plugins.") and group.split(".", 1)[1] in KINDS:
             kind = group.split(".", 1)[1]
+            where = f"{distribution} (entry point {group})"
             found.add(PluginRef(kind, name, NATIVE, value, where, version))
         elif group in _SINETSTREAM_GROUPS:
             kind = _SINETSTREAM_GROUPS[group]
-            where = "{} (entry points sinetstream.*)".format(distribution)
+            where = f"{distribution} (entry points sinetstream.*)"
             found.add(PluginRef(kind, name, SINETSTREAM, name, where, version))
-    found.update(_extensions())
     return sorted(found)
 
 
@@ -93,76 +94,43 @@ def _extensions() -> Iterator[PluginRef]:
     except ImportError:
         return
     for module_info in pkgutil.iter_modules(package.__path__):
-        module_name = "flink_plugins.extensions." + module_info.name
+        yield from _extension(f"flink_plugins.extensions.{module_info.name}")
+
+
+def _extension(module_name: str) -> Iterator[PluginRef]:
+    try:
         module = importlib.import_module(module_name)
-        for name in getattr(module, "__all__", ()):
-            kind = kind_of(getattr(module, name))
-            if kind is not None:
-                yield PluginRef(
-                    kind,
-                    name,
-                    EXTENSION,
-                    "{}:{}".format(module_name, name),
-                    module_name,
-                    str(getattr(module, "version", "")),
-                )
-
-
-def kind_of(plugin: Any) -> Optional[str]:
-    """The kind of a plugin class or object, by the methods it has; None if it is no plugin."""
-    if callable(getattr(plugin, "collect", None)) and callable(getattr(plugin, "configure", None)):
-        return SINK
-    if callable(getattr(plugin, "exec", None)) and callable(getattr(plugin, "validate", None)):
-        return FUNCTION
-    if callable(getattr(plugin, "open", None)) and callable(getattr(plugin, "configure", None)):
-        return SOURCE
-    return None
-
-
-def locate(path: str, beside: Iterable[str] = ()) -> str:
-    """The absolute path of a file or folder that a pipeline names.
-
-    A relative path is looked up in ``beside``, in the working folder (where Flink unpacks
-    ``python.archives``) and in every folder of ``sys.path`` (where it unpacks ``python.files``).
-    Raises PluginNotFoundError with the places that were tried.
-    """
-    roots = [root for root in (*beside, os.environ.get("_PYTHON_WORKING_DIR"), os.getcwd()) if root]
-    roots.extend(entry for entry in sys.path if entry)
-    # python.files keeps "pysam.zip" as the last part of the folder that it unpacks to.
-    for entry in sys.path:
-        if os.path.basename(entry) == path and os.path.isdir(entry):
-            return os.path.abspath(entry)
-    for root in roots:
-        candidate = os.path.join(root, path)
-        if os.path.exists(candidate):
-            return os.path.abspath(candidate)
-    raise PluginNotFoundError(
-        "'{}' is not there. Looked in {}. Put it into an archive (bundle data) or into "
-        "python.files, and name it as it lies there.".format(path, ", ".join(roots[:3]))
-    )
+        exported = [(name, kind_of(getattr(module, name))) for name in module.__all__]
+    except Exception as error:
+        # One of many distributions: what does not use it must not fail with it.
+        _log.warning("Left out the extension %s, which does not import: %r", module_name, error)
+        return
+    version = str(getattr(module, "version", ""))
+    for name, kind in exported:
+        if kind is not None:
+            target = f"{module_name}:{name}"
+            yield PluginRef(kind, name, EXTENSION, target, module_name, version)
 
 
 def portable(path: str, beside: Iterable[str] = ()) -> List[PluginRef]:
     """The sources, sinks and functions of one eKuiper portable plugin, a zip or a folder."""
-    from flink_plugins.adapters import ekuiper
-
-    descriptor = ekuiper.read_descriptor(locate(path, beside))
-    refs = []
-    for kind, names in (
-        (SOURCE, descriptor.sources),
-        (SINK, descriptor.sinks),
-        (FUNCTION, descriptor.functions),
-    ):
-        for name in names:
-            refs.append(PluginRef(kind, name, EKUIPER, path, path, descriptor.version))
-    return refs
+    descriptor = read_descriptor(locate(path, beside))
+    return [
+        PluginRef(kind, name, EKUIPER, path, path, descriptor.version)
+        for kind, names in (
+            (SOURCE, descriptor.sources),
+            (SINK, descriptor.sinks),
+            (FUNCTION, descriptor.functions),
+        )
+        for name in names
+    ]
 
 
 class Registry:
     """The plugins that a pipeline can name: the installed ones, and portable ones given by path."""
 
     def __init__(self, refs: Iterable[PluginRef]) -> None:
-        self._refs = {}  # type: Dict[Tuple[str, str], List[PluginRef]]
+        self._refs: Dict[Tuple[str, str], List[PluginRef]] = {}
         for ref in refs:
             self._refs.setdefault((ref.kind, ref.name), []).append(ref)
 
@@ -172,51 +140,28 @@ class Registry:
         Raises PluginNotFoundError that lists what there is.
         """
         origin, _, rest = name.partition(":")
-        if rest and origin in (NATIVE, EXTENSION, EKUIPER, SINETSTREAM):
-            if origin == SINETSTREAM:
-                return PluginRef(kind, rest, SINETSTREAM, rest)
-            candidates = [ref for ref in self._refs.get((kind, rest), []) if ref.origin == origin]
-        elif rest:
-            return PluginRef(kind, rest, NATIVE, name, "named in the pipeline")
-        elif name == SINETSTREAM and kind != FUNCTION:
-            return PluginRef(kind, SINETSTREAM, SINETSTREAM, "")
-        else:
-            candidates = self._refs.get((kind, name), [])
+        if not rest:
+            if name == SINETSTREAM and kind != FUNCTION:
+                return PluginRef(kind, SINETSTREAM, SINETSTREAM, "")
+            return self._only(kind, name, None)
+        if origin == SINETSTREAM:
+            return PluginRef(kind, rest, SINETSTREAM, rest)
+        if origin in ORIGINS:
+            return self._only(kind, rest, origin)
+        return PluginRef(kind, rest, NATIVE, name, "named in the pipeline")
+
+    def _only(self, kind: str, name: str, origin: Optional[str]) -> PluginRef:
+        called = self._refs.get((kind, name), [])
+        candidates = [ref for ref in called if origin in (None, ref.origin)]
         if len(candidates) == 1:
             return candidates[0]
         if candidates:
+            places = ", ".join(ref.where for ref in candidates)
             raise PluginNotFoundError(
-                "There are several {}s called '{}': {}. Say which with 'origin:name'.".format(
-                    kind, name, ", ".join(ref.where for ref in candidates)
-                )
+                f"Several {kind}s are called '{name}': {places}. Choose one with 'origin:name'."
             )
-        known = sorted({found for of, found in self._refs if of == kind})
+        known = ", ".join(sorted(found for of, found in self._refs if of == kind)) or "none"
         raise PluginNotFoundError(
-            "There is no {} called '{}'. Known: {}. Is its distribution in deps.zip, or its path "
-            "under 'plugins' in the pipeline?".format(kind, name, ", ".join(known) or "none")
+            f"Unknown {kind} '{name}'. Known: {known}. Is its distribution in deps.zip, or its "
+            "path under 'plugins' in the pipeline?"
         )
-
-
-def load(ref: PluginRef) -> Any:
-    """Make a new plugin. Raises PluginNotFoundError, or what the plugin's own code raises."""
-    if ref.origin == EKUIPER:
-        from flink_plugins.adapters import ekuiper
-
-        return ekuiper.load(ref.kind, ref.name, locate(ref.target))
-    if ref.origin == SINETSTREAM:
-        from flink_plugins.adapters import sinetstream
-
-        make = sinetstream.source if ref.kind == SOURCE else sinetstream.sink
-        return make(ref.target)
-    module_name, _, attribute = ref.target.partition(":")
-    try:
-        plugin = importlib.import_module(module_name)  # type: Any
-        for part in attribute.split("."):
-            plugin = getattr(plugin, part)
-    except (ImportError, AttributeError) as error:
-        raise PluginNotFoundError(
-            "{} '{}' could not be loaded from {}: {}. Is its distribution in deps.zip?".format(
-                ref.kind, ref.name, ref.target, error
-            )
-        ) from error
-    return plugin()

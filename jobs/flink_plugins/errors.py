@@ -1,4 +1,8 @@
-"""Errors that a job's author or a plugin's author can mend."""
+"""Errors that the author of a job or of a plugin can fix, and the two policies for them."""
+
+FAIL = "fail"
+LOG = "log"
+POLICIES = (FAIL, LOG)
 
 
 class PluginError(Exception):

@@ -15,11 +15,11 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional
 
 import pytest
 
-from flink_plugins.discovery import FUNCTION, SINK, SOURCE, kind_of
-from flink_plugins.errors import PluginFailure
-from flink_plugins.runtime.context import PluginContext
+from flink_plugins.errors import FAIL, PluginFailure
+from flink_plugins.refs import FUNCTION, SINK, SOURCE, kind_of
+from flink_plugins.runtime.context import NoMetrics, PluginContext
 from flink_plugins.runtime.sink import SinkOptions, SinkRunner
-from flink_plugins.runtime.source import FAIL, SourceOptions, SourceRunner
+from flink_plugins.runtime.source import SourceOptions, SourceRunner
 
 
 class SourceRun(NamedTuple):
@@ -40,7 +40,7 @@ class SourceRun(NamedTuple):
 def _expect(plugin: Any, kind: str) -> None:
     found = kind_of(plugin)
     if found != kind:
-        raise TypeError("{!r} has the methods of a {}, not of a {}".format(plugin, found, kind))
+        raise TypeError(f"{plugin!r} has the methods of a {found}, not of a {kind}")
 
 
 @pytest.fixture
@@ -65,15 +65,17 @@ def run_source() -> Callable[..., SourceRun]:
     ) -> SourceRun:
         _expect(source, SOURCE)
         source.configure(datasource, conf or {})
+        metrics = NoMetrics()
         runner = SourceRunner(
             source,
             lambda message, meta: (dict(message), meta),
             SourceOptions(on_error=on_error, pause=0.05),
             instance=instance,
             restored=state,
+            metrics=metrics,
             parallelism=parallelism,
         )
-        pairs = []  # type: List[Any]
+        pairs: List[Any] = []
         runner.start()
         deadline = time.monotonic() + timeout
         try:
@@ -84,15 +86,13 @@ def run_source() -> Callable[..., SourceRun]:
                 runner.drain_state()
         finally:
             closed = runner.stop()
-        assert len(pairs) >= count, "{} of {} records within {:g} s".format(
-            len(pairs), count, timeout
-        )
+        assert len(pairs) >= count, f"{len(pairs)} of {count} records within {timeout:g} s"
         return SourceRun(
             [record for record, _ in pairs],
             [meta for _, meta in pairs],
             dict(runner.state),
             closed,
-            runner.context.metrics.counters.get("errors", 0),
+            metrics.counters.get("errors", 0),
         )
 
     return run
@@ -137,7 +137,7 @@ def call_function() -> Callable[..., Any]:
 
     def call(function: Any, *args: Any) -> Any:
         _expect(function, FUNCTION)
-        said = function.validate(["argument_{}".format(index) for index in range(len(args))])
+        said = function.validate([f"argument_{index}" for index in range(len(args))])
         if said:
             raise PluginFailure(said)
         return function.exec(list(args), PluginContext("test", type(function).__name__))

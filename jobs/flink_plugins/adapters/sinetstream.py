@@ -28,9 +28,9 @@ from contextlib import suppress
 from typing import Any, Dict, List, Optional
 
 from flink_plugins.api import Context, Sink, Source
-from flink_plugins.discovery import locate
+from flink_plugins.columns.convert import to_json
 from flink_plugins.errors import PluginError, PluginNotFoundError, SourceClosed
-from flink_plugins.schema import to_json
+from flink_plugins.files import locate
 
 _RECEIVE_TIMEOUT_MS = 300
 
@@ -55,8 +55,8 @@ def _import() -> Any:
         import sinetstream
     except ImportError as error:
         raise PluginNotFoundError(
-            "The package 'sinetstream' cannot be imported ({}). Add 'sinetstream' and the plugin "
-            "of the messaging system, such as 'sinetstream-mqtt', to deps.zip.".format(error)
+            f"Could not import the package 'sinetstream': {error}. Add 'sinetstream' and the "
+            "plugin of the messaging system, such as 'sinetstream-mqtt', to deps.zip."
         ) from error
     return sinetstream
 
@@ -76,13 +76,13 @@ class _Undecodable(Exception):  # noqa: N818
 def _decoding(base: type) -> type:
     """``base``, a reader, with errors of decoding told apart from those of the connection."""
 
-    class Decoding(base):  # type: ignore[misc, valid-type]
+    class Decoding(base):
         def _make_message(self, value: Any, topic: str, raw: Any) -> Any:
             try:
                 return super()._make_message(value, topic, raw)
             except Exception as error:
                 raise _Undecodable(
-                    "a message of topic '{}' does not decode: {!r}".format(topic, error)
+                    f"a message of topic '{topic}' does not decode: {error!r}"
                 ) from error
 
     return Decoding
@@ -102,8 +102,8 @@ class _Settings:
         topic = conf.pop("topic", None) or datasource or None
         if conf:
             raise PluginError(
-                "SINETStream: '{}' is not a setting. Expected service, config_file, params, topic, "
-                "payload and mode.".format(sorted(conf)[0])
+                f"SINETStream: '{sorted(conf)[0]}' is not a setting. Expected service, "
+                "config_file, params, topic, payload or mode."
             )
         if self.payload not in ("raw", "json") or self.mode not in (None, "sync", "async"):
             raise PluginError("SINETStream: payload is raw or json, mode is sync or async.")
@@ -139,7 +139,7 @@ class _KafkaPositions:
         from kafka import TopicPartition
 
         self._state = ctx.state
-        mine = []
+        mine: List[Any] = []
         for topic in topics:
             partitions = consumer.partitions_for_topic(topic)
             while not partitions and not closing.wait(1.0):  # a topic that is not there yet
@@ -176,7 +176,7 @@ class _KafkaPositions:
 
     @staticmethod
     def _key(topic: str, partition: int) -> str:
-        return "{}/{}".format(topic, partition)
+        return f"{topic}/{partition}"
 
     def passed(self, raw: Any) -> None:
         """The record ``raw`` of Kafka was emitted."""
@@ -190,7 +190,7 @@ class SinetStreamSource(Source):
         self._type = type_
         self._closing = threading.Event()
         self._failed = threading.Event()
-        self._error = None  # type: Optional[BaseException]
+        self._error: Optional[BaseException] = None
 
     def configure(self, datasource: str, conf: Dict[str, Any]) -> None:
         self._settings = _Settings(self._type, conf, "topics", datasource)
@@ -286,9 +286,7 @@ class SinetStreamSource(Source):
             try:
                 record = json.loads(message.value)
             except ValueError as error:
-                ctx.emit_error(
-                    "a message of topic '{}' is not JSON: {}".format(message.topic, error)
-                )
+                ctx.emit_error(f"a message of topic '{message.topic}' is not JSON: {error}")
                 return
         ctx.emit(record, meta)
 
@@ -301,7 +299,7 @@ class SinetStreamSink(Sink):
 
     def __init__(self, type_: str = "") -> None:
         self._type = type_
-        self._writer = None  # type: Any
+        self._writer: Any = None
 
     def configure(self, conf: Dict[str, Any]) -> None:
         self._settings = _Settings(self._type, conf, "topic", "")
@@ -331,13 +329,14 @@ class SinetStreamSink(Sink):
 
     def _value(self, data: Dict[str, Any]) -> Any:
         if self._settings.payload == "json":
-            value = json.dumps(to_json(data), ensure_ascii=False)  # type: Any
+            value: Any = json.dumps(to_json(data), ensure_ascii=False)
         elif "value" in data:
             value = data["value"]
         else:
+            columns = ", ".join(data)
             raise PluginError(
-                "SINETStream: the row has no column 'value', only {}. Name one so, or set "
-                "'payload: json'.".format(", ".join(data))
+                f"SINETStream: the row has no column 'value', only {columns}. Rename one to "
+                "'value', or set 'payload: json'."
             )
         kind = self._writer.value_type
         if kind == "text" and isinstance(value, (bytes, bytearray)):

@@ -8,12 +8,13 @@ from typing import Any, Callable, List, NamedTuple, Optional
 from pyflink.datastream import MapFunction
 from pyflink.table.udf import AggregateFunction, ScalarFunction, udaf, udf
 
-from flink_plugins import discovery
-from flink_plugins.errors import PluginFailure
+from flink_plugins.columns.convert import converter, exact_type, to_json
+from flink_plugins.columns.types import ColumnType
+from flink_plugins.errors import FAIL, LOG, PluginFailure
+from flink_plugins.loading import load
 from flink_plugins.operators.types import data_type, make_row
+from flink_plugins.refs import EKUIPER, PluginRef
 from flink_plugins.runtime.context import PluginContext
-from flink_plugins.runtime.source import FAIL, LOG
-from flink_plugins.schema import ColumnType, converter, exact_type, to_json
 
 _log = logging.getLogger("flink_plugins")
 _JSON_TYPES = frozenset((str, int, float, bool, type(None)))
@@ -26,7 +27,7 @@ class FunctionSpec(NamedTuple):
     in Arrow batches, which needs process mode.
     """
 
-    ref: discovery.PluginRef
+    ref: PluginRef
     name: str
     result: ColumnType
     arguments: Optional[List[ColumnType]] = None
@@ -50,22 +51,20 @@ class _Call:
 
     def __init__(self, spec: FunctionSpec) -> None:
         self.spec = spec
-        function = discovery.load(spec.ref)
-        json_values = spec.ref.origin == discovery.EKUIPER
+        function = load(spec.ref)
+        json_values = spec.ref.origin == EKUIPER
         self.execute = _as_json(function.exec) if json_values else function.exec
         self.convert = converter(spec.result, make_row)
         self.context = PluginContext(spec.job, spec.name)
 
-    def failed(self, error: Exception) -> None:
-        """Raise PluginFailure, or log, by the policy."""
+    def failed(self, error: Exception) -> Any:
+        """Raise PluginFailure, or log and give NULL, by the policy."""
         if self.spec.on_error == LOG:
             _log.error(
                 "function %s: exec() raised; the result is NULL", self.spec.name, exc_info=error
             )
-            return
-        raise PluginFailure(
-            "function {}: exec() raised {!r}".format(self.spec.name, error)
-        ) from error
+            return None
+        raise PluginFailure(f"function {self.spec.name}: exec() raised {error!r}") from error
 
 
 class _Scalar(ScalarFunction):
@@ -138,7 +137,7 @@ class _Aggregate(AggregateFunction):
 
     def get_accumulator_type(self) -> Any:
         columns = [
-            ("c{}".format(index), ColumnType("ARRAY", (), (("element", type_),)))
+            (f"c{index}", ColumnType("ARRAY", (), (("element", type_),)))
             for index, type_ in enumerate(self._spec.arguments or ())
         ]
         return data_type(ColumnType("ROW", (), tuple(columns)))
@@ -157,7 +156,7 @@ def aggregate(spec: FunctionSpec) -> Any:
     The values of a group are kept in Flink's state until the group is done.
     """
     if not spec.arguments:
-        raise ValueError("aggregate {}: declare the types of its arguments".format(spec.name))
+        raise ValueError(f"aggregate {spec.name}: declare the types of its arguments")
     function = _Aggregate(spec)
     return udaf(
         function,

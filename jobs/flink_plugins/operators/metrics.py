@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Optional
+from typing import Any, Dict, Optional, Set
 
 from flink_plugins.runtime.context import NoMetrics
 
@@ -19,10 +19,10 @@ def metric_group(runtime_context: Any) -> Optional[Any]:
 def subtask_index(runtime_context: Any) -> int:
     """The index of this parallel subtask, from 0."""
     try:
-        return runtime_context.get_index_of_this_subtask()
+        return int(runtime_context.get_index_of_this_subtask())
     except AttributeError:
         # In thread mode PyFlink 2.x calls a Java method that Flink 2.0 moved.
-        return runtime_context._runtime_context.getTaskInfo().getIndexOfThisSubtask()
+        return int(runtime_context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
 
 
 def in_process_mode(runtime_context: Any) -> bool:
@@ -40,8 +40,8 @@ class FlinkMetrics(NoMetrics):
         super().__init__()
         self._group = group
         self._lock = threading.Lock()
-        self._flink = {}  # type: Dict[str, Any]
-        self._gauged = set()  # type: ignore[var-annotated]
+        self._flink: Dict[str, Any] = {}
+        self._gauged: Set[str] = set()
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to the counter ``name``."""

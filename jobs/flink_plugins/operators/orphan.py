@@ -12,16 +12,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Callable, List, Tuple  # noqa: F401  # in type comments
+from typing import Callable, List, Tuple
 
 _INTERVAL = 0.05
 
 _lock = threading.Lock()
-_callbacks = []  # type: List[Tuple[Callable[[], None], Callable[[], bool]]]
+_callbacks: List[Tuple[Callable[[], object], Callable[[], bool]]] = []
 _watching = False
 
 
-def when_orphaned(callback: Callable[[], None], in_process: bool) -> None:
+def when_orphaned(callback: Callable[[], object], in_process: bool) -> None:
     """Call ``callback``, once and from another thread, when this worker is being ended.
 
     In thread mode (not ``in_process``): when the task is, whose thread must be the caller. That
@@ -36,7 +36,7 @@ def when_orphaned(callback: Callable[[], None], in_process: bool) -> None:
             threading.Thread(target=_watch, daemon=False).start()
 
 
-def forget(callback: Callable[[], None]) -> None:
+def forget(callback: Callable[[], object]) -> None:
     """Do not call ``callback`` any more."""
     with _lock:
         _callbacks[:] = [entry for entry in _callbacks if entry[0] != callback]
@@ -51,7 +51,7 @@ def _thread_ends() -> Callable[[], bool]:
     identify = getattr(threading, "get_native_id", None)  # since Python 3.8
     if identify is None or not os.path.isdir("/proc/self/task"):
         return lambda: False
-    task = "/proc/self/task/{}".format(identify())
+    task = f"/proc/self/task/{identify()}"
     return lambda: not os.path.exists(task)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Dict, NamedTuple, Tuple
 from pyflink.common import Types
 from pyflink.datastream import ProcessFunction
 
-from flink_plugins import discovery
+from flink_plugins.loading import load
 from flink_plugins.operators.metrics import (
     FlinkMetrics,
     in_process_mode,
@@ -24,13 +24,14 @@ from flink_plugins.operators.metrics import (
     subtask_index,
 )
 from flink_plugins.operators.orphan import forget, when_orphaned
+from flink_plugins.refs import PluginRef
 from flink_plugins.runtime.sink import SinkOptions, SinkRunner
 
 
 class SinkSpec(NamedTuple):
     """What the operator needs to know of a sink; ``columns`` are those of its input."""
 
-    ref: discovery.PluginRef
+    ref: PluginRef
     name: str
     columns: Tuple[str, ...]
     conf: Dict[str, Any] = {}  # never changed
@@ -49,7 +50,7 @@ class PluginSink(ProcessFunction):
         spec = self._spec
         group = metric_group(runtime_context)
         self._metrics = FlinkMetrics(group)
-        sink = discovery.load(spec.ref)
+        sink = load(spec.ref)
         sink.configure(dict(spec.conf))
         instance = subtask_index(runtime_context)
         self._runner = SinkRunner(sink, spec.options, spec.job, spec.name, instance, self._metrics)

@@ -11,16 +11,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from typing import (  # noqa: F401  # in type comments
-    Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Tuple,
-)
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, KeyedStream
@@ -28,13 +19,15 @@ from pyflink.datastream.state import ValueStateDescriptor
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
-from flink_plugins import discovery
+from flink_plugins.columns.convert import record_converter
+from flink_plugins.columns.types import ColumnType, Schema
+from flink_plugins.loading import load
 from flink_plugins.operators.metrics import FlinkMetrics, in_process_mode, metric_group
 from flink_plugins.operators.orphan import forget, when_orphaned
 from flink_plugins.operators.types import make_row, row_information
+from flink_plugins.refs import PluginRef
 from flink_plugins.runtime.batch import BatchSize
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
-from flink_plugins.schema import ColumnType, Schema, record_converter
 
 try:
     from pyflink.fn_execution.coder_impl_fast import InternalRow
@@ -45,7 +38,7 @@ _MAX_PARALLELISM = 128
 _SHORTEST_WAIT_MS = 1
 _LONGEST_WAIT_MS = 20
 
-TEXT_SCHEMA = (("data", ColumnType("STRING")),)  # type: Schema
+TEXT_SCHEMA: Schema = (("data", ColumnType("STRING")),)
 
 
 class SourceSpec(NamedTuple):
@@ -55,7 +48,7 @@ class SourceSpec(NamedTuple):
     ``meta`` one more column of that name holds the meta data of the message as JSON text.
     """
 
-    ref: discovery.PluginRef
+    ref: PluginRef
     name: str
     datasource: str = ""
     conf: Dict[str, Any] = {}  # never changed
@@ -106,10 +99,10 @@ class PushSource(KeyedProcessFunction):
         """Prepare; the plugin starts with the first tick, when its state can be read."""
         self._in_process = in_process_mode(runtime_context)
         self._row = _fast_row if self._in_process and InternalRow is not None else make_row
-        self._size = {}  # type: Dict[str, BatchSize]
-        self._runners = {}  # type: Dict[str, SourceRunner]
-        self._armed = {}  # type: Dict[str, int]
-        self._wait = {}  # type: Dict[str, int]
+        self._size: Dict[str, BatchSize] = {}
+        self._runners: Dict[str, SourceRunner] = {}
+        self._armed: Dict[str, int] = {}
+        self._wait: Dict[str, int] = {}
         self._metrics = FlinkMetrics(metric_group(runtime_context))
         self._saved = runtime_context.get_state(
             ValueStateDescriptor("plugin-state", Types.PICKLED_BYTE_ARRAY())
@@ -159,7 +152,7 @@ class PushSource(KeyedProcessFunction):
 
     def _start(self, key: str) -> None:
         spec = self._spec
-        source = discovery.load(spec.ref)
+        source = load(spec.ref)
         source.configure(spec.datasource, dict(spec.conf))
         runner = SourceRunner(
             source,
@@ -194,7 +187,7 @@ def _keys_for(parallelism: int) -> Tuple[str, ...]:
     """One key for each subtask, found with Flink's own assignment."""
     jvm = get_gateway().jvm
     assignment = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment
-    keys = {}  # type: Dict[int, str]
+    keys: Dict[int, str] = {}
     candidate = 0
     while len(keys) < parallelism:
         row = jvm.org.apache.flink.types.Row(1)
@@ -212,9 +205,9 @@ def _ticks(t_env: Any, table: str, keys: Tuple[str, ...]) -> KeyedStream:
     that matters.
     """
     # Depends on a column: a constant array would become a join, which keeps every tick in state.
-    listed = ", ".join("CASE WHEN tick IS NULL THEN '' ELSE '{}' END".format(key) for key in keys)
+    listed = ", ".join(f"CASE WHEN tick IS NULL THEN '' ELSE '{key}' END" for key in keys)
     query = t_env.sql_query(
-        "SELECT k, k AS v FROM `{}` CROSS JOIN UNNEST(ARRAY[{}]) AS t(k)".format(table, listed)
+        f"SELECT k, k AS v FROM `{table}` CROSS JOIN UNNEST(ARRAY[{listed}]) AS t(k)"
     )
     # The operators of PyFlink take rows of the older type system only.
     ticks = t_env.to_append_stream(query, Types.ROW([Types.STRING(), Types.STRING()]))
@@ -226,15 +219,13 @@ def _ticks(t_env: Any, table: str, keys: Tuple[str, ...]) -> KeyedStream:
 def _stream(t_env: Any, spec: SourceSpec, parallelism: int, batched: bool) -> Any:
     if not 1 <= parallelism <= _MAX_PARALLELISM:
         raise ValueError(
-            "source {}: parallelism {} is not between 1 and {}".format(
-                spec.name, parallelism, _MAX_PARALLELISM
-            )
+            f"source {spec.name}: parallelism {parallelism} is not between 1 and {_MAX_PARALLELISM}"
         )
     keys = _keys_for(parallelism)
-    ticks = "flink_plugins_ticks_of_{}".format(spec.name)
+    ticks = f"flink_plugins_ticks_of_{spec.name}"
     t_env.execute_sql(
-        "CREATE TEMPORARY TABLE `{}` (`tick` INT) "
-        "WITH ('connector' = 'datagen', 'rows-per-second' = '1')".format(ticks)
+        f"CREATE TEMPORARY TABLE `{ticks}` (`tick` INT) "
+        "WITH ('connector' = 'datagen', 'rows-per-second' = '1')"
     )
     record = row_information(spec.columns)
     output = Types.ROW_NAMED(["records"], [Types.OBJECT_ARRAY(record)]) if batched else record
@@ -278,14 +269,14 @@ def source_table(t_env: Any, spec: SourceSpec, parallelism: int = 1) -> Any:
     """
     batched = not _in_thread_mode(t_env)
     stream = _stream(t_env, spec, parallelism, batched)
-    view = "flink_plugins_records_of_{}".format(spec.name)
+    view = f"flink_plugins_records_of_{spec.name}"
     t_env.create_temporary_view(view, t_env.from_data_stream(stream))
-    names = ", ".join("`{}`".format(name) for name, _ in spec.columns)
+    names = ", ".join(f"`{name}`" for name, _ in spec.columns)
     casts = ", ".join(
-        "CAST(`{0}` AS {1}) AS `{0}`".format(name, type_.sql)
+        f"CAST(`{name}` AS {type_.sql}) AS `{name}`"
         if type_.name in ("DECIMAL", "TIMESTAMP", "TIMESTAMP_LTZ")
-        else "`{}`".format(name)
+        else f"`{name}`"
         for name, type_ in spec.columns
     )
-    rows = " CROSS JOIN UNNEST(`records`) AS r({})".format(names) if batched else ""
-    return t_env.sql_query("SELECT {} FROM `{}`{}".format(casts, view, rows))
+    rows = f" CROSS JOIN UNNEST(`records`) AS r({names})" if batched else ""
+    return t_env.sql_query(f"SELECT {casts} FROM `{view}`{rows}")

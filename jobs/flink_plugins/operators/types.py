@@ -7,7 +7,7 @@ from typing import Any
 from pyflink.common import Row, Types
 from pyflink.table.types import DataTypes
 
-from flink_plugins.schema import ColumnType, Schema
+from flink_plugins.columns.types import ColumnType, Schema
 
 _INFORMATION = {
     "BOOLEAN": Types.BOOLEAN,

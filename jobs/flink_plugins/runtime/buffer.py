@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any, Callable, List
+from typing import Any, Callable, Deque, List
 
 from flink_plugins.errors import SourceClosed
 
@@ -41,8 +41,8 @@ class Buffer:
         self._records = records
         self._size = size
         # Side by side, since a pair for each item would be one more object for Python's collector.
-        self._items = deque()  # type: Deque[Any]
-        self._weights = deque()  # type: Deque[int]
+        self._items: Deque[Any] = deque()
+        self._weights: Deque[int] = deque()
         self._held = 0
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)

@@ -22,7 +22,7 @@ class LogStream(io.TextIOBase):
         self._rest = ""
 
     def writable(self) -> bool:
-        """Always true."""
+        """True: plugins that ask before they print do so."""
         return True
 
     def write(self, text: str) -> int:
@@ -49,15 +49,15 @@ class NoMetrics(Metrics):
     """Metrics that nobody shows, for tests and for workers with metrics switched off."""
 
     def __init__(self) -> None:
-        self.counters = {}  # type: Dict[str, int]
-        self.gauges = {}  # type: Dict[str, int]
+        self.counters: Dict[str, int] = {}
+        self.gauges: Dict[str, int] = {}
 
     def count(self, name: str, amount: int = 1) -> None:
-        """Add to ``counters[name]``."""
+        """Add ``amount`` to ``counters[name]``, which starts at 0."""
         self.counters[name] = self.counters.get(name, 0) + amount
 
     def gauge(self, name: str, value: int) -> None:
-        """Set ``gauges[name]``."""
+        """Set ``gauges[name]``; the last value wins."""
         self.gauges[name] = value
 
 
@@ -111,51 +111,51 @@ class PluginContext(Context):
         self._instance = instance
         self._parallelism = parallelism
         self._metrics = metrics or NoMetrics()
-        self.logger = logging.getLogger("flink_plugins.plugin.{}".format(operator))
+        self.logger = logging.getLogger(f"flink_plugins.plugin.{operator}")
         self._stream = LogStream(self.logger)
-        self._state = SourceState({}, None)  # type: MutableMapping[str, Any]
+        self._state: MutableMapping[str, Any] = SourceState({}, None)
 
     def get_rule_id(self) -> str:
-        """The name of the job."""
+        """The name of the pipeline; in eKuiper it is the rule's id."""
         return self._job
 
     def get_op_id(self) -> str:
-        """The name of the operator."""
+        """The name that the pipeline gives the operator; in eKuiper that of the plan's node."""
         return self._operator
 
     def get_instance_id(self) -> int:
-        """Index of this parallel instance."""
+        """From 0 to one less than `get_parallelism`; in eKuiper it is always 0."""
         return self._instance
 
     def get_parallelism(self) -> int:
-        """Number of parallel instances."""
+        """How many instances share the work, 1 or more; eKuiper's context does not have it."""
         return self._parallelism
 
     def get_logger(self) -> Any:
-        """A stream, and a logger."""
+        """A `LogStream`; eKuiper's context gives ``sys.stdout``."""
         return self._stream
 
     def emit(self, message: Dict[str, Any], meta: Dict[str, Any]) -> None:
-        """Only sources emit."""
-        raise TypeError("emit() is for sources; {} is none".format(self._operator))
+        """Raise TypeError: only the context of a source takes records."""
+        raise TypeError(f"emit() is for sources; {self._operator} is not a source")
 
     def emit_error(self, error: str) -> None:
-        """Only log it."""
+        """Log ``error`` without failing the job; a source's context applies its policy."""
         self.logger.error("%s: %s", self._operator, error)
 
     def ack_ok(self) -> None:
-        """Mean nothing outside a sink."""
+        """Do nothing: only a sink has records to answer."""
 
     def ack_error(self, error: str) -> None:
-        """Only log it."""
+        """Log ``error`` without failing the job; a sink's context applies its policy."""
         self.logger.error("%s: %s", self._operator, error)
 
     @property
     def state(self) -> MutableMapping[str, Any]:
-        """Not checkpointed outside a source."""
+        """A mapping that ends with the worker; that of a source's context is checkpointed."""
         return self._state
 
     @property
     def metrics(self) -> Metrics:
-        """Flink's metrics."""
+        """Flink's metrics of the operator, or `NoMetrics` that only counts."""
         return self._metrics

@@ -8,9 +8,8 @@ import traceback
 from typing import Any, NamedTuple, Optional
 
 from flink_plugins.api import Metrics, Sink
-from flink_plugins.errors import PluginFailure
+from flink_plugins.errors import FAIL, LOG, PluginFailure
 from flink_plugins.runtime.context import PluginContext
-from flink_plugins.runtime.source import FAIL, LOG
 
 
 class SinkOptions(NamedTuple):
@@ -57,7 +56,7 @@ class SinkRunner:
         self._options = options
         self.acknowledges = bool(getattr(sink, "acknowledges", False))
         self._pending = 0
-        self._failure = None  # type: Optional[str]
+        self._failure: Optional[str] = None
         self._changed = threading.Condition()
         self.context = _SinkContext(self, job, name, instance, metrics)
         self._opened = False
@@ -74,7 +73,7 @@ class SinkRunner:
         except Exception as error:
             self._close_plugin()
             raise PluginFailure(
-                "sink {}: open() raised\n{}".format(self.name, traceback.format_exc())
+                f"sink {self.name}: open() raised\n{traceback.format_exc()}"
             ) from error
         self._opened = True
 
@@ -145,7 +144,7 @@ class SinkRunner:
 
     def _raise(self) -> None:
         if self._failure is not None:
-            raise PluginFailure("sink {}: {}".format(self.name, self._failure))
+            raise PluginFailure(f"sink {self.name}: {self._failure}")
 
     def _wait(self, most: int) -> None:
         deadline = time.monotonic() + self._options.ack_timeout
@@ -154,8 +153,7 @@ class SinkRunner:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise PluginFailure(
-                        "sink {}: {} records were not acknowledged within {:.0f} s".format(
-                            self.name, self._pending, self._options.ack_timeout
-                        )
+                        f"sink {self.name}: {self._pending} records were not acknowledged within "
+                        f"{self._options.ack_timeout:.0f} s"
                     )
                 self._changed.wait(left)

@@ -8,12 +8,9 @@ import traceback
 from typing import Any, Callable, Dict, List, MutableMapping, NamedTuple, Optional, Tuple
 
 from flink_plugins.api import Metrics, Source
-from flink_plugins.errors import PluginFailure, SourceClosed
+from flink_plugins.errors import FAIL, LOG, PluginFailure, SourceClosed
 from flink_plugins.runtime.buffer import Buffer, weigh
 from flink_plugins.runtime.context import PluginContext, SourceState
-
-FAIL = "fail"
-LOG = "log"
 
 _STATE_WEIGHT = 64
 _LONGEST_PAUSE = 30.0
@@ -79,12 +76,12 @@ class SourceRunner:
         self._buffer = Buffer(options.buffer_records, options.buffer_bytes)
         self._put = self._buffer.put
         self._committed = dict(self.restored)
-        self._failure = None  # type: Optional[str]
+        self._failure: Optional[str] = None
         self._closing = threading.Event()
         self._stopping = threading.Lock()
         self.context = _SourceContext(self, metrics)
         self._thread = threading.Thread(
-            target=self._run, name="flink-plugins-{}-{}".format(name, instance), daemon=True
+            target=self._run, name=f"flink-plugins-{name}-{instance}", daemon=True
         )
 
     @property
@@ -97,11 +94,6 @@ class SourceRunner:
         """How many records wait to be drained."""
         return len(self._buffer)
 
-    @property
-    def running(self) -> bool:
-        """Whether the plugin's thread is alive."""
-        return self._thread.is_alive()
-
     def start(self) -> None:
         """Start the thread that opens the plugin."""
         self._thread.start()
@@ -113,13 +105,11 @@ class SourceRunner:
         except Exception as error:
             if not isinstance(message, dict):
                 raise TypeError(
-                    "emit() takes a dict of column names to values, not {}".format(
-                        type(message).__name__
-                    )
+                    f"emit() takes a dict of column names to values, not {type(message).__name__}"
                 ) from error
             if self._closing.is_set():
                 raise SourceClosed("the source was closed: return from open()") from error
-            self.report("a message does not fit the columns: {}".format(error), error)
+            self.report(f"a message does not fit the columns: {error}", error)
             return
         self._put(record, weigh(record))
 
@@ -145,7 +135,7 @@ class SourceRunner:
         items = self._buffer.take(limit, size)
         if not items:
             if self._failure is not None:
-                raise PluginFailure("source {}: {}".format(self.name, self._failure))
+                raise PluginFailure(f"source {self.name}: {self._failure}")
             return items, False
         changed = False
         if _StateChange in map(type, items):

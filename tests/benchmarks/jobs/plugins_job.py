@@ -5,11 +5,11 @@ import threading
 import time
 
 from flink_plugins import operators
-from flink_plugins.discovery import FUNCTION, NATIVE, SINK, SOURCE, PluginRef
+from flink_plugins.columns.types import parse_schema, parse_type
 from flink_plugins.operators.function import FunctionSpec
 from flink_plugins.operators.sink import SinkSpec
 from flink_plugins.operators.source import SourceSpec, set_defaults
-from flink_plugins.schema import parse_schema, parse_type
+from flink_plugins.refs import FUNCTION, NATIVE, SINK, SOURCE, PluginRef
 from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import FlatMapFunction, StreamExecutionEnvironment
 from pyflink.table import DataTypes, StreamTableEnvironment

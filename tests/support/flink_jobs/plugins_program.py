@@ -3,12 +3,12 @@
 import sys
 
 from flink_plugins import operators
-from flink_plugins.discovery import FUNCTION, NATIVE, SINK, SOURCE, PluginRef
+from flink_plugins.columns.types import parse_schema, parse_type
 from flink_plugins.operators.function import FunctionSpec
 from flink_plugins.operators.sink import SinkSpec
 from flink_plugins.operators.source import SourceSpec
 from flink_plugins.pipeline import Pipeline
-from flink_plugins.schema import parse_schema, parse_type
+from flink_plugins.refs import FUNCTION, NATIVE, SINK, SOURCE, PluginRef
 from pyflink.common import Row, Types
 from pyflink.table import StreamTableEnvironment
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from flink_plugins import discovery
-from flink_plugins.adapters import ekuiper
+from flink_plugins.adapters import archives
+from flink_plugins.adapters.archives import unpack
+from flink_plugins.adapters.descriptor import read_descriptor
 from flink_plugins.errors import PluginError, PluginNotFoundError
+from flink_plugins.loading import load
 from flink_plugins.runtime.context import PluginContext
 
 PYSAM = Path(__file__).parents[3] / "examples" / "plugins" / "pysam"
@@ -54,7 +57,7 @@ def test_a_zip_offers_what_its_descriptor_lists(tmp_path):
         ("function", "revert", "v1.0.0"),
         ("function", "longest", "v1.0.0"),
     ]
-    revert = discovery.load(discovery.Registry(refs).find("function", "revert"))
+    revert = load(discovery.Registry(refs).find("function", "revert"))
     assert revert.exec(["abc"], None) == "cba"
     assert revert.validate(["a", "b"]) == "revert takes one text, not 2 arguments"
 
@@ -67,12 +70,12 @@ def test_a_link_in_the_temporary_folder_is_not_followed(tmp_path, monkeypatch):
             archive.write(file, file.name)
         archive.writestr("helper.py", "def answer(): return 'the plugin'\n")
     temporary.mkdir()
-    monkeypatch.setattr(ekuiper.tempfile, "tempdir", str(temporary))
-    place = Path(ekuiper._unpacked(str(path)))
-    assert Path(ekuiper._unpacked(str(path))) == place
+    monkeypatch.setattr(archives.tempfile, "tempdir", str(temporary))
+    place = Path(unpack(str(path)))
+    assert Path(unpack(str(path))) == place
     place.rename(planted)
     place.symlink_to(planted)
-    other = Path(ekuiper._unpacked(str(path)))
+    other = Path(unpack(str(path)))
     assert other != place and (other / "helper.py").is_file() and not other.is_symlink()
 
 
@@ -80,7 +83,7 @@ def test_sinks_get_json_as_ekuiper_gives_it(tmp_path, caplog):
     refs = discovery.Registry(discovery.portable(str(PYSAM)))
     caplog.set_level(logging.INFO)
     for conf in ({}, {"sendSingle": True}):
-        sink = discovery.load(refs.find("sink", "print"))
+        sink = load(refs.find("sink", "print"))
         sink.configure(conf)
         sink.collect(PluginContext("job", "log"), {"a": 1, "b": b"ab"})
     assert [record.getMessage() for record in caplog.records] == [
@@ -95,7 +98,7 @@ def test_modules_of_the_same_name_do_not_mix(tmp_path):
         folder = plugin_folder(tmp_path / name, ONE_FUNCTION, functions=["answer"])
         (folder / "helper.py").write_text(f"def answer(): return {name!r}\n")
         (ref,) = discovery.portable(str(folder))
-        answers.append(discovery.load(ref))
+        answers.append(load(ref))
     assert [function.exec([], None) for function in answers] == ["one", "two"]
 
 
@@ -103,7 +106,7 @@ def test_modules_of_the_same_name_do_not_mix(tmp_path):
     ("script", "descriptor", "said"),
     [
         ("", {"language": "go"}, "the plugin is written in 'go'. Only Python plugins run"),
-        ("", {"executable": "other.py"}, "names the executable 'other.py', which is not beside"),
+        ("", {"executable": "other.py"}, "names the executable 'other.py', which is not in"),
     ],
 )
 def test_a_wrong_descriptor_is_refused(tmp_path, script, descriptor, said):
@@ -121,7 +124,7 @@ def test_a_script_that_never_starts_is_refused(tmp_path):
     folder = plugin_folder(tmp_path / "p", "x = 1\n", functions=["answer"])
     (ref,) = discovery.portable(str(folder))
     with pytest.raises(PluginError, match=r"the script ended without plugin\.start"):
-        discovery.load(ref)
+        load(ref)
 
 
 def test_a_symbol_that_the_script_lacks_is_refused(tmp_path):
@@ -129,16 +132,16 @@ def test_a_symbol_that_the_script_lacks_is_refused(tmp_path):
     (folder / "helper.py").write_text("def answer(): return 1\n")
     (ref,) = discovery.portable(str(folder))
     with pytest.raises(PluginError, match="'question', but the script defines only answer"):
-        discovery.load(ref)
+        load(ref)
 
 
 def test_the_conda_environment_is_read(tmp_path):
     folder = plugin_folder(tmp_path / "p", "", virtualEnvType="conda", env="myenv")
-    assert ekuiper.read_descriptor(str(folder)).conda_env == "myenv"
+    assert read_descriptor(str(folder)).conda_env == "myenv"
 
 
 def test_what_is_missing_is_said_with_the_places():
-    with pytest.raises(PluginNotFoundError, match=r"'no\.zip' is not there\. Looked in"):
+    with pytest.raises(PluginNotFoundError, match=r"Could not find 'no\.zip'\. Looked in"):
         discovery.portable("no.zip")
-    with pytest.raises(PluginNotFoundError, match="There is no source called 'x'"):
+    with pytest.raises(PluginNotFoundError, match="Unknown source 'x'"):
         discovery.Registry([]).find("source", "x")

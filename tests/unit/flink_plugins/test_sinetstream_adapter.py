@@ -11,6 +11,7 @@ import pytest
 import sinetstream
 from flink_plugins import discovery
 from flink_plugins.errors import PluginError, PluginFailure
+from flink_plugins.loading import load
 from flink_plugins.runtime.sink import SinkRunner
 from flink_plugins.runtime.source import SourceOptions, SourceRunner
 from promise import Promise
@@ -118,7 +119,7 @@ def queue_plugin(monkeypatch):
 
 
 def source(conf, **options):
-    plugin = discovery.load(discovery.Registry([]).find("source", "sinetstream:queue"))
+    plugin = load(discovery.Registry([]).find("source", "sinetstream:queue"))
     plugin.configure("topic-1", conf)
     runner = SourceRunner(plugin, lambda message, meta: message, SourceOptions(**options))
     runner.start()
@@ -183,7 +184,7 @@ def test_json_payloads_become_columns():
 
 @pytest.mark.parametrize(("mode", "acknowledges"), [("sync", False), (None, True)])
 def test_what_the_sink_acknowledged_a_plain_program_reads(mode, acknowledges):
-    plugin = discovery.load(discovery.Registry([]).find("sink", "sinetstream:queue"))
+    plugin = load(discovery.Registry([]).find("sink", "sinetstream:queue"))
     plugin.configure({"topic": "topic-1", "mode": mode, "params": {"value_type": "text"}})
     runner = SinkRunner(plugin)
     assert runner.acknowledges is acknowledges
@@ -217,7 +218,7 @@ config:
 """)
     monkeypatch.chdir(tmp_path)
     conf = {"service": "secret", "config_file": "sinet.yml"}
-    sink = discovery.load(discovery.Registry([]).find("sink", "sinetstream"))
+    sink = load(discovery.Registry([]).find("sink", "sinetstream"))
     sink.configure(conf)
     runner = SinkRunner(sink)
     runner.open()
@@ -225,7 +226,7 @@ config:
     runner.flush()
     assert b"hidden" not in queues["topic-1"].queue[0]
 
-    reading = discovery.load(discovery.Registry([]).find("source", "sinetstream"))
+    reading = load(discovery.Registry([]).find("source", "sinetstream"))
     reading.configure("", conf)
     reader = SourceRunner(reading, lambda message, meta: message)
     reader.start()
@@ -241,7 +242,7 @@ config:
     ],
 )
 def test_wrong_settings_are_refused(conf, said):
-    plugin = discovery.load(discovery.Registry([]).find("source", "sinetstream:queue"))
+    plugin = load(discovery.Registry([]).find("source", "sinetstream:queue"))
     with pytest.raises(PluginError, match=said):
         plugin.configure("", conf)
 

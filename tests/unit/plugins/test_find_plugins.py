@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flink_plugins import discovery
+from flink_plugins.loading import load
 from typer.testing import CliRunner
 
 from bundler.cli.cmd_plugin import app
@@ -59,7 +60,7 @@ def test_a_scaffold_is_listed_and_its_pack_loads_as_a_portable_plugin(tmp_path):
         ("source", "ThermometerSource", "ekuiper"),
     ]
     refs = discovery.Registry(discovery.portable(str(packed.path)))
-    function = discovery.load(refs.find("function", "ThermometerFunction"))
+    function = load(refs.find("function", "ThermometerFunction"))
     assert function.exec(["abc"], None) == "cba"
     with zipfile.ZipFile(packed.path) as archive:
         assert not any(b"flink_plugins" in archive.read(name) for name in archive.namelist())

@@ -2,8 +2,10 @@ import json
 
 import pytest
 from flink_plugins.errors import PipelineError
-from flink_plugins.spec import Connector, PluginSource, check, duration
-from flink_plugins.sqlcalls import calls
+from flink_plugins.pipeline.check import check
+from flink_plugins.pipeline.entry import duration
+from flink_plugins.pipeline.spec import Connector, PluginSource
+from flink_plugins.pipeline.sqlcalls import calls
 
 SMALLEST = {
     "sources": {"readings": {"plugin": "pyjson"}},
@@ -66,7 +68,7 @@ def test_a_chained_step_is_a_query():
         (changed(sink={}), "pipeline: 'sink' is not known here. Expected some of"),
         (changed(parallelism=0), "pipeline.parallelism: 0 is less than 1."),
         (changed(parallelism="2"), "pipeline.parallelism: found '2'. Expected a whole number."),
-        (changed(sources={"a b": {"plugin": "x"}}), "sources.a b: a name has letters"),
+        (changed(sources={"a b": {"plugin": "x"}}), "sources: 'a b' is not a name."),
         (changed(sources={"readings": {}}), "sources.readings: 'plugin' is missing."),
         (
             changed(sources={"readings": {"plugin": "x", "on_error": "skip"}}),
@@ -82,7 +84,7 @@ def test_a_chained_step_is_a_query():
         ),
         (
             changed(sinks={"out": {"plugin": "p", "from": "redings"}}),
-            "sinks.out.from: there is no source or step 'redings'. There are: readings.",
+            "sinks.out.from: no source or step is called 'redings'. Known: readings.",
         ),
         (
             changed(checkpoint={"interval": "10"}),
@@ -90,7 +92,7 @@ def test_a_chained_step_is_a_query():
         ),
         (
             changed(steps={"readings": {"sql": "SELECT 1"}}),
-            "steps.readings: there is a source called readings too.",
+            "steps.readings: a source has the name 'readings' too.",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, List
+from typing import Iterator, List, Tuple
 
 _TOKEN = re.compile(
     r"'(?:[^']|'')*'"  # a string
@@ -26,10 +26,10 @@ def calls(sql: str, function: str) -> Iterator[List[str]]:
             yield _arguments(sql, tokens[index + 1 :])
 
 
-def _arguments(sql: str, tokens: List[tuple]) -> List[str]:
+def _arguments(sql: str, tokens: List[Tuple[str, int, int]]) -> List[str]:
     depth = 0
     start = tokens[0][2]
-    arguments = []
+    arguments: List[str] = []
     for text, begin, end in tokens:
         if text in "([":
             depth += 1

@@ -2,8 +2,9 @@ import datetime
 import decimal
 
 import pytest
+from flink_plugins.columns.convert import converter, record_converter, to_json
+from flink_plugins.columns.types import parse_schema, parse_type
 from flink_plugins.errors import PipelineError
-from flink_plugins.schema import converter, parse_schema, parse_type, record_converter, to_json
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Column types as SQL writes them, read without Flink, and JSON values brought into them."""
+"""JSON values brought into column types, and values of Flink's rows brought into JSON."""
 
 from __future__ import annotations
 
@@ -6,150 +6,16 @@ import base64
 import datetime
 import decimal
 import json
-import re
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple  # noqa: F401  # in type comments
+from typing import Any, Callable, Dict, Optional, Tuple
 
-from flink_plugins.errors import PipelineError
-
-
-class ColumnType(NamedTuple):
-    """A SQL type: ``name`` in capitals, ``numbers`` such as precision, ``children`` with names.
-
-    The children of an ARRAY are called ``element``, those of a MAP ``key`` and ``value``.
-    """
-
-    name: str
-    numbers: Tuple[int, ...] = ()
-    children: Tuple[Tuple[str, "ColumnType"], ...] = ()
-
-    @property
-    def sql(self) -> str:
-        """The type as SQL text."""
-        if self.name == "ROW":
-            inner = ", ".join("`{}` {}".format(name, child.sql) for name, child in self.children)
-            return "ROW<{}>".format(inner)
-        if self.children:
-            return "{}<{}>".format(self.name, ", ".join(c.sql for _, c in self.children))
-        if self.numbers:
-            return "{}({})".format(self.name, ", ".join(map(str, self.numbers)))
-        return self.name
-
-
-Schema = Tuple[Tuple[str, ColumnType], ...]
-
-_SYNONYMS = {
-    "INTEGER": "INT",
-    "VARCHAR": "STRING",
-    "CHAR": "STRING",
-    "VARBINARY": "BYTES",
-    "BINARY": "BYTES",
-    "NUMERIC": "DECIMAL",
-    "DEC": "DECIMAL",
-    "BOOL": "BOOLEAN",
-}
-_NUMBERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL")
-_TIMES = ("DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ")
-_PLAIN = frozenset(("BOOLEAN", "STRING", "BYTES", *_NUMBERS, *_TIMES))
-_TOKEN = re.compile(r"\s*(`[^`]*`|\w+|[<>(),:])")
-
-
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = []  # type: List[str]
-        position = 0
-        stripped = text.rstrip()
-        while position < len(stripped):
-            match = _TOKEN.match(stripped, position)
-            if match is None:
-                raise self.error("'{}' is not part of a type".format(stripped[position]))
-            self.tokens.append(match.group(1))
-            position = match.end()
-
-    def error(self, found: str) -> PipelineError:
-        return PipelineError(
-            "Type '{}': {}. Expected a SQL type such as BIGINT, DECIMAL(10, 2), ARRAY<STRING>, "
-            "MAP<STRING, INT> or ROW<a INT, b STRING>.".format(self.text, found)
-        )
-
-    def next(self) -> str:
-        if not self.tokens:
-            raise self.error("it ends too early")
-        return self.tokens.pop(0)
-
-    def expect(self, token: str) -> None:
-        found = self.next()
-        if found != token:
-            raise self.error("'{}' where '{}' should be".format(found, token))
-
-    def type(self) -> ColumnType:
-        name = self.next().upper()
-        name = _SYNONYMS.get(name, name)
-        if name == "ARRAY":
-            self.expect("<")
-            children = (("element", self.type()),)  # type: Tuple[Tuple[str, ColumnType], ...]
-            self.expect(">")
-            return ColumnType(name, (), children)
-        if name == "MAP":
-            self.expect("<")
-            key = self.type()
-            self.expect(",")
-            children = (("key", key), ("value", self.type()))
-            self.expect(">")
-            return ColumnType(name, (), children)
-        if name == "ROW":
-            return ColumnType(name, (), self.fields())
-        if name not in _PLAIN:
-            raise self.error("{} is not a type that records can have".format(name))
-        numbers = self.numbers()
-        return ColumnType(name, () if name in ("STRING", "BYTES") else numbers)
-
-    def fields(self) -> Schema:
-        self.expect("<")
-        fields = []
-        while True:
-            name = self.next().strip("`")
-            fields.append((name, self.type()))
-            token = self.next()
-            if token == ">":
-                return tuple(fields)
-            if token != ",":
-                raise self.error("'{}' between fields".format(token))
-
-    def numbers(self) -> Tuple[int, ...]:
-        if not self.tokens or self.tokens[0] != "(":
-            return ()
-        self.next()
-        numbers = []
-        while True:
-            number = self.next()
-            if not number.isdigit():
-                raise self.error("'{}' is not a length".format(number))
-            numbers.append(int(number))
-            if self.next() == ")":
-                return tuple(numbers)
-
-
-def parse_type(text: str) -> ColumnType:
-    """Read one SQL type. Raises PipelineError that shows the text and what is wrong with it."""
-    reader = _Reader(str(text))
-    parsed = reader.type()
-    if reader.tokens:
-        raise reader.error("'{}' follows the type".format(" ".join(reader.tokens)))
-    return parsed
-
-
-def parse_schema(columns: Dict[str, str]) -> Schema:
-    """Read the columns of a source, in order. Raises PipelineError."""
-    return tuple((name, parse_type(text)) for name, text in columns.items())
-
+from flink_plugins.columns.types import ColumnType, Schema
 
 Convert = Callable[[Any], Any]
 
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
-        raise ValueError("{!r} is not a whole number".format(value))
+        raise ValueError(f"{value!r} is not a whole number")
     return int(value)
 
 
@@ -169,7 +35,7 @@ def _bytes(value: Any) -> bytes:
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("{!r} is not true or false".format(value))
+        raise ValueError(f"{value!r} is not true or false")
     return value
 
 
@@ -185,7 +51,7 @@ def _timestamp(value: Any) -> datetime.datetime:
             return datetime.datetime.strptime(text.rstrip("Z").replace(" ", "T"), form)
         except ValueError:
             continue
-    raise ValueError("{!r} is not a time such as 2024-05-01T12:00:00".format(value))
+    raise ValueError(f"{value!r} is not a time such as 2024-05-01T12:00:00")
 
 
 def _date(value: Any) -> datetime.date:
@@ -208,7 +74,7 @@ def _decimal(value: Any) -> decimal.Decimal:
 
 _WHOLE = dict.fromkeys(("TINYINT", "SMALLINT", "INT", "BIGINT"), int)
 _EXACT = dict(_WHOLE, FLOAT=float, DOUBLE=float, STRING=str, BYTES=bytes, BOOLEAN=bool)
-_CONVERT = {
+_CONVERT: Dict[str, Convert] = {
     **dict.fromkeys(_WHOLE, _integer),
     "FLOAT": float,
     "DOUBLE": float,
@@ -220,7 +86,7 @@ _CONVERT = {
     "TIME": _time,
     "TIMESTAMP": _timestamp,
     "TIMESTAMP_LTZ": _timestamp,
-}  # type: Dict[str, Convert]
+}
 
 
 def exact_type(type_: ColumnType) -> Optional[type]:
@@ -283,7 +149,7 @@ def record_converter(
                 try:
                     to(get(name))
                 except Exception:
-                    raise ValueError("column {}: {}".format(name, error)) from error
+                    raise ValueError(f"column {name}: {error}") from error
             raise
 
     return convert

@@ -1,0 +1,1 @@
+"""The columns of records: SQL types, and the values that fit them."""
