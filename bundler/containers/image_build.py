@@ -22,6 +22,12 @@ from bundler.containers.engine import engine, engine_words, machine_of, proxies
 from bundler.containers.images import RECIPE_LABEL, ImageState, image_state, recipe_label
 from bundler.containers.log import Log, build_log
 from bundler.containers.recipes import recipe_digest, recipe_files, recipes, reference_of
+from bundler.containers.words import (
+    check_environment,
+    check_image,
+    check_network,
+    check_pythons,
+)
 from bundler.errors import BuildError, UsageError, unknown
 from bundler.session import Session
 
@@ -49,6 +55,12 @@ class ImageOptions:
     arguments: Mapping[str, str] = field(default_factory=dict)
     network: str | None = None
     rebuild: bool = False
+
+    def __post_init__(self) -> None:
+        check_image(self.base)
+        check_pythons(self.pythons)
+        check_environment(self.arguments)
+        check_network(self.network)
 
     @property
     def free_threaded(self) -> tuple[str, ...]:

@@ -109,7 +109,8 @@ class Sandbox:
             leftover = inside.parent == root and (
                 inside.name in _LEFTOVERS or inside.name.endswith(".egg-info")
             )
-            if leftover or inside.name == "__pycache__":
+            special = member.isfifo() or member.isdev()
+            if leftover or special or inside.name == "__pycache__":
                 return None
             member.uid = member.gid = 0
             member.uname = member.gname = "root"

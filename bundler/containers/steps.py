@@ -23,10 +23,10 @@ _INSTALL = """
 set -e
 if command -v apt-get >/dev/null; then
   apt-get update -q
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
-elif command -v dnf >/dev/null; then dnf install -y "$@"
-elif command -v yum >/dev/null; then yum install -y "$@"
-elif command -v apk >/dev/null; then apk add --no-cache "$@"
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -- "$@"
+elif command -v dnf >/dev/null; then dnf install -y -- "$@"
+elif command -v yum >/dev/null; then yum install -y -- "$@"
+elif command -v apk >/dev/null; then apk add --no-cache -- "$@"
 else echo "error: the image has none of apt-get, dnf, yum and apk."; exit 1
 fi
 """

@@ -87,6 +87,18 @@ def is_kept(place: Path) -> bool:
     return place.is_file() and not place.is_symlink()
 
 
+def remove_unless_folder(place: Path) -> None:
+    """Remove a file, link or other thing at ``place`` that is not a folder.
+
+    Raises UsageError or BuildError if it cannot be removed.
+    """
+    try:
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            place.unlink()
+    except OSError as error:
+        raise fault(error, place) from error
+
+
 def remove_unless_file(place: Path) -> None:
     """Remove a folder, link or other thing at ``place`` that is not a regular file.
 

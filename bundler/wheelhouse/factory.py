@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
@@ -21,8 +22,8 @@ from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.settings import settings_for
 from bundler.containers.steps import prepare
+from bundler.containers.words import check_pythons, check_volume
 from bundler.errors import BuildError, UsageError, missing_extra
-from bundler.releases import FLINK_LINES
 from bundler.session import Session
 from bundler.support.files import check_writable, whole_file
 from bundler.support.process import run
@@ -66,6 +67,12 @@ class WheelBuildOptions:
     test_requires: tuple[str, ...] = ()
     max_size: int | None = None
     ccache: str | None = CCACHE_VOLUME
+
+    def __post_init__(self) -> None:
+        check_pythons(self.pythons)
+        check_volume(self.ccache)
+        for requirement in self.test_requires:
+            _check_requirement(requirement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def build_wheels(
             "Give the project's own folder.",
         )
     check_writable(out / "wheel.whl")
-    target = Target(FLINK_LINES["2.2"].newest, "3.11", options.platform)
+    target = Target.parse(platform=options.platform)
     with engine() as client:
         image = obtain_image(client, options.container.image, target, session)
         what = f"Building {source.resolve().name} in {name_of(image)}"
@@ -137,6 +144,17 @@ def build_wheels(
                 environment = {**settings_for(box), **options.container.environment}
                 made = [building.test(item, pythons, environment) for item in made]
             return [_placed(item, out) for item in made]
+
+
+def _check_requirement(text: str) -> None:
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        raise UsageError(
+            f"{text!r} is not a requirement: {str(error).splitlines()[0]}",
+            "Expected a name and perhaps versions, such as pytest>=8.",
+            "Change that requirement of the test.",
+        ) from error
 
 
 def _placed(made: BuiltWheel, out: Path) -> BuiltWheel:
@@ -278,7 +296,7 @@ class _WheelBuild:
             command = (self.options.test or "").replace("{project}", _SOURCE)
             script = (
                 f'{python.executable} -m venv "{venv}" && mkdir -p "{venv}/empty" && '
-                f'"{venv}/bin/python" -m pip install -q --find-links {_WHEELHOUSE} "$@" && '
+                f'"{venv}/bin/python" -m pip install -q --find-links {_WHEELHOUSE} -- "$@" && '
                 f'cd "{venv}/empty" && PATH="{venv}/bin:$PATH" && {command}'
             )
             arguments = [f"{_WHEELHOUSE}/{made.wheel.name}", *self.options.test_requires]

@@ -24,6 +24,7 @@ from bundler.support.files import digest_of
 from bundler.wheels.fit import check_wheel
 from bundler.wheels.repair import built_name, fetch_built, repair
 from bundler.wheels.sources import Source
+from bundler.wheels.trees import check_sdist
 
 if TYPE_CHECKING:
     from bundler.target import Target
@@ -118,6 +119,8 @@ class _Build:
         """Build in ``folder`` of the container; the folder that then holds the wheel alone."""
         python = self._python()
         place = f"{folder}/{source.path.name}"
+        if source.path.is_file():
+            check_sdist(source.path)
         self.box.put(source.path, place)
         command = [python, "-m", "pip", "wheel", "-v", "--no-deps", "--use-pep517"]
         command += ["-w", f"{folder}/raw", place]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import platform
 import re
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -26,6 +25,7 @@ from bundler.support.uv import run_uv
 from bundler.target import Target
 from bundler.wheels.built import settle, wheel_name
 from bundler.wheels.sources import Source
+from bundler.wheels.trees import check_sdist, copy_tree
 
 # Part of every key: to be raised when the same source would give another wheel than before.
 _RECIPE = "2"
@@ -89,20 +89,16 @@ def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finis
     if not compiler:
         environment |= _NO_COMPILER
     bound = ["--exclude-newer", source.created] if source.created else []
-    path = _copied(source.path, out.with_suffix(".source")) if source.path.is_dir() else source.path
+    path = source.path
+    if path.is_dir():
+        path = copy_tree(path, out.with_suffix(".source"))
+    else:
+        check_sdist(path)
     finished = run_uv([*command, *bound, path], env=environment, timeout=_BUILD_SECONDS)
     if finished.returncode != 0 and bound and "upload" in finished.stderr.lower():
         # An index without upload times (PEP 700 is optional) cannot be asked for a past state.
         finished = run_uv([*command, path], env=environment, timeout=_BUILD_SECONDS)
     return finished
-
-
-def _copied(tree: Path, place: Path) -> Path:
-    """A copy to build in: build backends leave their own files beside the sources."""
-    leftovers = shutil.ignore_patterns(
-        "build", "dist", "*.egg-info", "__pycache__", ".venv", ".tox"
-    )
-    return shutil.copytree(tree, place, symlinks=True, ignore=leftovers)
 
 
 def _satisfies(target: Target) -> bool:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs
 
-from bundler.errors import FetchError, UsageError, not_cached
+from bundler.errors import UsageError
 from bundler.lock.fetch import download_of, fetch
 from bundler.lock.pylock import Lock
 from bundler.lock.resolve import wheel_tags
 from bundler.session import Session
-from bundler.support.files import digest_of, sha256_of, whole_folder
-from bundler.support.index import index_settings
-from bundler.support.process import run
-
-_CLONE_SECONDS = 600.0
-_NOT_SOURCE = {".git", ".hg", ".tox", ".nox", ".venv", "__pycache__"}
-_BUILT = {"build", "dist"}
+from bundler.support.files import digest_of
+from bundler.wheels.git import clone
+from bundler.wheels.trees import subfolder, tree_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ def obtain_source(
     """Bring ``picked``, what ``lock`` has for ``package``, to this machine.
 
     ``indexes`` are as for `fetch`. Raises FetchError if it could not be fetched, UsageError if a
-    local tree is not a project.
+    tree is not a project, or the lock names a place that is not in it.
     """
     version = str(package.version) if package.version is not None else None
     name, folder = str(package.name), lock.folder
@@ -66,77 +59,18 @@ def obtain_source(
     created = stated if isinstance(stated, str) else None
     published = tuple(wheel_tags(package))
     if isinstance(picked, PackageDirectory):
-        tree = (folder / picked.path / (picked.subdirectory or "")).resolve()
+        tree = subfolder(folder / picked.path, picked.subdirectory, name)
         return Source(name, version, tree, tree_digest(tree), created, published)
     if isinstance(picked, PackageVcs):
-        tree = _clone(name, picked, session, indexes=indexes)
-        tree = tree / (picked.subdirectory or "")
+        tree = subfolder(clone(name, picked, session, indexes), picked.subdirectory, name)
         digest = digest_of(f"{picked.url}@{picked.commit_id}#{picked.subdirectory}".encode())
         return Source(name, version, tree, digest, created, published)
+    if isinstance(picked, PackageArchive) and picked.subdirectory is not None:
+        raise UsageError(
+            f"The archive of {name} is to be built in its folder {picked.subdirectory!r}.",
+            "Expected the project at the root of the archive.",
+            "Name its git repository with #subdirectory=, or a folder of this machine.",
+        )
     download = download_of(name, picked, folder)
     path = fetch([download], session, indexes=indexes)[0]
     return Source(name, version, path, picked.hashes["sha256"], created, published)
-
-
-def tree_digest(tree: Path) -> str:
-    """A SHA-256 over the names and bytes of a source tree, without what builds leave behind."""
-    if not (tree / "pyproject.toml").is_file() and not (tree / "setup.py").is_file():
-        raise UsageError(
-            f"{tree} is not a Python project.",
-            "Expected a folder with pyproject.toml or setup.py.",
-            "Change the path in the requirements.",
-        )
-    digest = hashlib.sha256()
-    for file in sorted(_files(tree, _BUILT)):
-        digest.update(f"{file.relative_to(tree)}\0{sha256_of(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def _files(folder: Path, leftovers: Collection[str] = ()) -> Iterator[Path]:
-    for child in folder.iterdir():
-        if child.name in {*_NOT_SOURCE, *leftovers} or child.name.endswith(".egg-info"):
-            continue
-        if child.is_dir() and not child.is_symlink():
-            yield from _files(child)
-        elif child.is_file():
-            yield child
-
-
-def _clone(
-    name: str,
-    picked: PackageVcs,
-    session: Session,
-    *,
-    indexes: Sequence[str],
-) -> Path:
-    url = picked.url or Path(picked.path or "").resolve().as_uri()
-    place = session.cache.path("sources", digest_of(url.encode()), picked.commit_id)
-    if place.is_dir():
-        return place
-    if session.offline:
-        raise not_cached(f"the clone of {name}")
-    with session.progress.task(f"Cloning {name}"), whole_folder(place) as temporary:
-        clone = ["git", "clone", "--quiet", "--no-checkout", _with_credentials(url, indexes)]
-        clone.append(str(temporary))
-        checkout = ["git", "-C", str(temporary), "checkout", "--quiet", picked.commit_id]
-        for command in (clone, checkout):
-            finished = run(command, env={"GIT_TERMINAL_PROMPT": "0"}, timeout=_CLONE_SECONDS)
-            if finished.returncode != 0:
-                raise FetchError(
-                    f"{name} could not be cloned from {url}: {finished.stderr.strip()}",
-                    f"The lock has commit {picked.commit_id}.",
-                    "Check the URL and the credentials.",
-                )
-        shutil.rmtree(temporary / ".git" / "hooks", ignore_errors=True)
-    return place
-
-
-def _with_credentials(url: str, indexes: Sequence[str]) -> str:
-    parts = urlsplit(url)
-    found = None
-    if parts.scheme in ("http", "https") and parts.hostname and not parts.username:
-        found = index_settings().credentials(parts.hostname, indexes)
-    if found is None:
-        return url
-    user, password = (quote(word, safe="") for word in found)
-    return parts._replace(netloc=f"{user}:{password}@{parts.netloc}").geturl()

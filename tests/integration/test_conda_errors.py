@@ -33,7 +33,8 @@ class _Garbage(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind = self.path.split("/")[1]
         body = b"garbage" if kind == "garbage" else b'{"packages": {}, "packages.conda": {}}'
-        self.send_response(404 if kind == "gone" else 200)
+        gone = kind == "gone" or not self.path.endswith("repodata.json")
+        self.send_response(404 if gone and kind != "garbage" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -124,6 +125,8 @@ def test_a_solver_that_takes_too_much_memory_is_ended(
     tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(solver, "_MEMORY", 16 << 20)
+    # Some threads of it that cannot be started leave the others waiting.
+    monkeypatch.setattr(solver, "_SOLVE_SECONDS", 60.0)
     problem = CondaProblem((f"{host}/empty",), ("python",), TARGET)
     with pytest.raises(BuildError, match="conda's solver gave no answer"):
         solve(problem, tmp_path, Session(Cache(tmp_path)))

@@ -13,7 +13,8 @@ from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.target import Target
 from bundler.wheels.on_host import TargetNeededError, build_locally
-from bundler.wheels.sources import Source, tree_digest
+from bundler.wheels.sources import Source
+from bundler.wheels.trees import tree_digest
 from tests.support.serving import make_sdist
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
