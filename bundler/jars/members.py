@@ -26,7 +26,7 @@ from bundler.support.files import open_regular
 # The largest JARs that are published have some 300,000 files.
 _FILES = 500_000
 _DIRECTORY_BYTES = 128 << 20
-_UNPACKED_BYTES = 8 << 30
+_UNPACKED_BYTES = 4 << 30
 # APPNOTE.TXT 4.4.3: the newest version of the format is 6.3.
 _NEWEST = 63
 
@@ -75,6 +75,8 @@ def _members(blob: bytes, count: int) -> Iterator[JarMember]:
         at += name_length + extra_length + comment_length
         if not name.isprintable():
             raise BadZip(repr(name[:80]), "its name has control characters")
+        if ".." in name.split("/") or name.startswith("/"):
+            raise BadZip(name, "its name leads out of the JAR")
         if version > _NEWEST:
             raise BadZip(name, f"it needs version {version // 10}.{version % 10} of the zip format")
         if not name.endswith("/"):

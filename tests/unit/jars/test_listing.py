@@ -118,6 +118,10 @@ def control_characters(jar: Path) -> Path:
     return patched(jar, b"a/A.class", b"a/\x1b[2Jsss")
 
 
+def leads_out(jar: Path) -> Path:
+    return patched(jar, b"a/A.class", b"../.class")
+
+
 def wrong_method(jar: Path) -> Path:
     record = jar.read_bytes().index(b"PK\x01\x02")
     data = bytearray(jar.read_bytes())
@@ -174,6 +178,7 @@ def claims_too_much(jar: Path) -> Path:
         (wrong_crc, r"is damaged: a/A\.class: its CRC is wrong"),
         (wrong_version, r"needs version 25\.5 of the zip format"),
         (control_characters, r"'a/\\x1b\[2Jsss': its name has control characters"),
+        (leads_out, r"\.\./\.class: its name leads out"),
         (wrong_method, "its compression method 12 is not deflate"),
         (encrypted, "it is encrypted"),
         (moved, "it is not where the central directory says"),
