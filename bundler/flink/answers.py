@@ -38,6 +38,12 @@ class Dashboard(_Answer):
     features: Features = Features()
 
 
+class Overview(_Answer):
+    """``/overview``: how many task slots there are."""
+
+    slots: int = Field(alias="slots-total")
+
+
 class Uploaded(_Answer):
     """``/jars/upload``: the path of the JAR over there, whose name is its id.
 

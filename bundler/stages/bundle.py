@@ -121,13 +121,18 @@ def bundle_of(
 
     Raises UsageError if an archive is missing or of another kind, or two are for different targets.
     """
+    for path, what in (
+        (venv, "a venv.zip"),
+        (deps, "a deps.zip"),
+        *((one, "a data archive") for one in data),
+    ):
+        if path is not None:
+            open_regular(path, what).close()
     manifests = {
         path: manifest_of(path, kind)
         for path, kind in ((venv, "venv"), (deps, "deps"))
         if path is not None
     }
-    for path in data:
-        open_regular(path, "a data archive").close()
     targets = {path: manifest["target"] for path, manifest in manifests.items()}
     if venv and deps and targets[venv] != targets[deps]:
         raise UsageError(

@@ -22,10 +22,12 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from bundler.errors import JobError, UsageError
+from bundler.flink.answers import Overview
 from bundler.flink.configuration import render_yaml
 from bundler.flink.local.cluster_options import ClusterOptions, cluster_configuration
 from bundler.flink.local.jvm import FlinkJvm
 from bundler.flink.local.tail import Tail, last_part
+from bundler.flink.rest import FlinkApi, RestLimits
 from bundler.support.process import stop
 from bundler.support.progress import SILENT, Progress
 
@@ -135,15 +137,12 @@ class LocalCluster:
             )
 
     def _await_taskmanager(self) -> None:
-        import httpx
-
         deadline = time.monotonic() + self._options.timeout
-        with httpx.Client(base_url=self.rest_url, timeout=5.0, trust_env=False) as client:
+        with FlinkApi(self.rest_url, RestLimits(seconds=5.0)) as api:
             while time.monotonic() < deadline:
                 self.check()
-                with contextlib.suppress(httpx.HTTPError, ValueError):
-                    overview = client.get("/overview").json()
-                    if overview.get("slots-total", 0) >= self._options.slots:
+                with contextlib.suppress(JobError):
+                    if api.get("/overview", Overview).slots >= self._options.slots:
                         return
                 time.sleep(0.1)
         raise JobError(

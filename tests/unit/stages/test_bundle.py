@@ -156,6 +156,13 @@ def test_no_build_yet(tmp_path):
         read_bundle(tmp_path)
 
 
+@pytest.mark.parametrize("option", ["venv", "deps"])
+def test_an_archive_that_is_a_pipe_is_told_of_at_once(tmp_path, option):
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(UsageError, match=r"a\.zip is a named pipe"):
+        bundle_of(**{option: tmp_path / "a.zip"})
+
+
 def test_a_data_archive_is_a_file(tmp_path):
     with pytest.raises(UsageError, match="is a device"):
         bundle_of(data=[Path("/dev/zero")])
