@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Where it is set, every start of the command would compile all of its modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install check test unit fuzz demo docs bench clean
+.PHONY: install check test test-all unit fuzz demo docs bench clean
 
 install: $(STAMP)
 
@@ -29,6 +29,10 @@ unit: install
 	$(BIN)/pytest tests/unit
 
 test: install
+	$(BIN)/pytest -m "not slow" tests/unit tests/integration
+
+# The slow ones too: more points of failure, more rounds.
+test-all: install
 	$(BIN)/pytest tests/unit tests/integration
 
 # Every reader for SECONDS, two at a time; reports and what was found are in .fuzz/.
