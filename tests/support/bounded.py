@@ -33,7 +33,7 @@ def run_bounded(
     environment: Mapping[str, str],
     *,
     memory: int = 1 << 30,
-    seconds: float = 120,
+    seconds: float = 60,
 ) -> Outcome:
     """Run ``bundle`` with ``words`` in ``folder``; it is ended after ``seconds``.
 
