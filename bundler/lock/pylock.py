@@ -103,6 +103,11 @@ class Lock:
         table = {key: value for key, value in self.table.items() if key != "created"}
         return Lock(replace(self.pylock, tool={"bundle": table}), self.folder)
 
+    def answering(self, inputs: LockInputs) -> Lock:
+        """The same, made at the same time, as the answer to ``inputs``."""
+        created = str(self.table.get("created", ""))
+        return make_lock(self.pylock.packages, self.pylock, inputs, created, self.folder)
+
     def select(self, target: Target) -> Iterator[tuple[Package, Source]]:
         """Each package of the lock with the file or source that ``target`` takes.
 

@@ -1,164 +1,246 @@
-"""Requirements files as a person wrote them: checked, fingerprinted, and their hashes gathered.
+"""Requirements as a person wrote them: parsed, fingerprinted, and written again for the resolver.
 
-The format is pip's (https://pip.pypa.io/en/stable/reference/requirements-file-format/); uv reads
-the files again to resolve them. What is read here is what uv does not keep: the text, to tell
-whether a lock still fits, ``--hash`` options, and the indexes that a file names.
+The format is pip's (https://pip.pypa.io/en/stable/reference/requirements-file-format/); what each
+option does is in `bundler.lock.line_options`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from bundler.errors import UsageError
+from bundler.lock.formats import Formats
+from bundler.lock.logical_lines import LogicalLine, logical_lines
+from bundler.lock.wanted import Wanted, parse_wanted
+from bundler.support.urls import parse_url
 
-_NESTED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(.+)")
-_INDEX = re.compile(
-    r"(?P<flag>-i|--index-url|--extra-index-url|-f|--find-links)[ =]?\s*(?P<place>.+)|--no-index"
-)
-_REQUIREMENT = re.compile(r"(?!-|constraint )|-e|--editable")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-_GUARDED = re.compile(r"https?://[^/@\s]+@\S+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_HASH = re.compile(r"--hash[= ]sha256:([0-9a-fA-F]{64})")
+_SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Requirements files and loose requirements.
+    """What is asked for, and what bounds the answer.
 
-    ``lines`` are the logical lines of all files, nested ones too, sorted, without comments and
-    credentials; ``hashes`` the allowed SHA-256 of each normalized name that has ``--hash`` options.
-    ``indexes`` are the lines that say where packages come from, as they stand there, but with
-    absolute paths; ``guarded`` the URLs with credentials that requirements name.
+    ``lines`` are the logical lines of all files, sorted, without comments and credentials: two that
+    are equal mean the same. ``constraints`` are bounds on packages that others ask for; ``hashes``
+    the allowed SHA-256 of each normalized name that has ``--hash`` options. ``index_url`` replaces
+    the index that is set up; URLs may carry credentials, folders in ``find_links`` are absolute.
     """
 
-    files: tuple[Path, ...] = ()
-    packages: tuple[str, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
+    constraints: tuple[Wanted, ...] = ()
     lines: tuple[str, ...] = ()
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    indexes: tuple[str, ...] = ()
-    guarded: tuple[str, ...] = ()
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    formats: Formats = field(default_factory=Formats)
+    pre: bool = False
+    prefer_binary: bool = False
+    require_hashes: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.packages)
+        return bool(self.wanted)
 
     @property
     def index_urls(self) -> tuple[str, ...]:
-        """The URLs of `indexes` and `guarded`, with what the environment has for ``${NAME}``."""
-        places = (_INDEX.fullmatch(line) for line in self.indexes)
-        named = [match["place"] for match in places if match and "://" in (match["place"] or "")]
-        return tuple(
-            _VARIABLE.sub(lambda name: os.environ.get(name[1], name[0]), url)
-            for url in (*named, *self.guarded)
-        )
+        """The indexes and pages, and the URLs with credentials, that the requirements name."""
+        places = [self.index_url, *self.extra_index_urls, *self.find_links]
+        places += [each.url for each in (*self.wanted, *self.constraints) if "@" in each.place]
+        return tuple(dict.fromkeys(url for url in places if url and not url.startswith("file:")))
 
     @property
     def replaces_index(self) -> bool:
         """Whether a file names the index to use instead of the one that is set up."""
-        return any(line.startswith(("-i", "--index-url")) for line in self.indexes)
+        return self.index_url is not None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What changes the answer besides the lines, in words: ``no-binary lz4``, ``pre``."""
+        flags = {
+            "pre": self.pre,
+            "prefer-binary": self.prefer_binary,
+            "require-hashes": self.require_hashes,
+        }
+        return (*self.formats.words(), *(word for word, is_set in flags.items() if is_set))
+
+    def index_lines(self) -> tuple[str, ...]:
+        """The options, as lines for uv or pip, that say where packages come from."""
+        lines = [f"--index-url {self.index_url}"] if self.index_url else []
+        lines += [f"--extra-index-url {url}" for url in self.extra_index_urls]
+        lines += [f"--find-links {place}" for place in self.find_links]
+        return (*lines, *(["--no-index"] if self.no_index else []))
+
+    def wanted_lines(self, folder: Path) -> tuple[str, ...]:
+        """What is asked for, as lines for uv or pip, run in ``folder``."""
+        return tuple(dict.fromkeys(each.line(folder) for each in self.wanted))
+
+    def all_lines(self, folder: Path) -> tuple[str, ...]:
+        """All but the constraints, as a requirements file for pip, run in ``folder``."""
+        options = (f"--{option}" for option in self.options)
+        return (*self.index_lines(), *options, *self.wanted_lines(folder))
+
+    def constraint_lines(self, folder: Path) -> tuple[str, ...]:
+        """The constraints, as lines for uv or pip, run in ``folder``."""
+        return tuple(dict.fromkeys(each.line(folder) for each in self.constraints))
 
 
 def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) -> Requirements:
-    """Read ``files`` and check ``packages`` (PEP 508 strings).
+    """Read ``files`` and parse ``packages`` (PEP 508 strings).
 
-    Raises UsageError for a file that is missing, empty, not UTF-8 or includes itself, and for a
-    package that is not a requirement.
+    Raises UsageError for a file as `bundler.lock.logical_lines.logical_lines` does, and if it
+    holds no requirement; for an option that is not honoured, a variable that is not set, and for
+    a package that is not a requirement.
     """
-    for package in packages:
-        try:
-            Requirement(package)
-        except InvalidRequirement as error:
-            raise UsageError(
-                f"'{package}' is not a requirement: {str(error).splitlines()[0]}",
-                "Expected a name and perhaps a version, such as pandas>=2.",
-                "Correct it.",
-            ) from error
-    lines = list(packages)
-    indexes: list[str] = []
+    parts = [
+        Requirements(wanted=(parse_wanted(package),), lines=(_CREDENTIALS.sub("", package),))
+        for package in packages
+    ]
     for file in files:
-        found = list(_logical_lines(file, ()))
-        if not any(_REQUIREMENT.match(line) for line, _ in found):
+        found = [_of_line(line) for line in logical_lines(file) if line.text]
+        if not any(part.wanted for part in found):
             raise UsageError(
                 f"{file} holds no requirement.",
                 "Expected one requirement a line, such as pandas>=2.",
                 "Write what the job imports into it.",
             )
-        lines += [line for line, _ in found]
-        indexes += [_index_line(line, folder) for line, folder in found if _INDEX.fullmatch(line)]
-    guarded = [
-        url for line in lines if not _INDEX.fullmatch(line) for url in _GUARDED.findall(line)
-    ]
-    return Requirements(
-        tuple(files),
-        tuple(packages),
-        tuple(sorted({_CREDENTIALS.sub("", line) for line in lines})),
-        _hashes(lines),
-        tuple(dict.fromkeys(indexes)),
-        tuple(dict.fromkeys(guarded)),
+        parts += found
+    return combined(*parts)
+
+
+def read_constraints(file: Path) -> Requirements:
+    """The lines of ``file`` as ``-c`` reads them. Raises UsageError as `read_requirements` does."""
+    return combined(
+        *(_of_line(replace(line, constraint=True)) for line in logical_lines(file) if line.text)
     )
 
 
 def combined(*several: Requirements) -> Requirements:
-    """All of them as one."""
-    return read_requirements(
-        [file for each in several for file in each.files],
-        [package for each in several for package in each.packages],
+    """All of them as one; where only one value can be, the last one counts."""
+    hashes: dict[str, frozenset[str]] = {}
+    formats = Formats()
+    for each in several:
+        formats = formats.then(each.formats)
+        for name, digests in each.hashes.items():
+            hashes[name] = hashes.get(name, frozenset()) | digests
+    return Requirements(
+        wanted=tuple(dict.fromkeys(one for each in several for one in each.wanted)),
+        constraints=tuple(dict.fromkeys(one for each in several for one in each.constraints)),
+        lines=tuple(sorted({line for each in several for line in each.lines})),
+        hashes=hashes,
+        index_url=next((each.index_url for each in reversed(several) if each.index_url), None),
+        extra_index_urls=tuple(
+            dict.fromkeys(url for each in several for url in each.extra_index_urls)
+        ),
+        find_links=tuple(dict.fromkeys(place for each in several for place in each.find_links)),
+        no_index=any(each.no_index for each in several),
+        formats=formats,
+        pre=any(each.pre for each in several),
+        prefer_binary=any(each.prefer_binary for each in several),
+        require_hashes=any(each.require_hashes for each in several),
     )
 
 
-def _index_line(line: str, folder: Path) -> str:
-    match = _INDEX.fullmatch(line)
-    if match and match["flag"] in ("-f", "--find-links") and (folder / match["place"]).exists():
-        return f"--find-links {(folder / match['place']).resolve()}"
-    return line
+def _of_line(line: LogicalLine) -> Requirements:
+    """What one line says."""
+    mark = "constraint " if line.constraint else ""
+    result = Requirements(lines=(f"{mark}{_CREDENTIALS.sub('', line.text)}",))
+    hashes: set[str] = set()
+    wanted: list[Wanted] = []
+    if line.requirement:
+        wanted.append(_wanted(line, line.requirement))
+    for option, text in line.options:
+        if line.requirement and option.name != "--hash":
+            raise line.wrong(f"{option.name} after a requirement", "Give it a line of its own.")
+        value = _expanded(line, text)
+        match option.name:
+            case "--editable":
+                wanted.append(_wanted(line, text, editable=True))
+            case "--hash":
+                hashes.add(_digest(line, value))
+            case "--index-url":
+                result = replace(result, index_url=_place(line, value))
+            case "--extra-index-url":
+                urls = (*result.extra_index_urls, _place(line, value))
+                result = replace(result, extra_index_urls=urls)
+            case "--find-links":
+                result = replace(result, find_links=(*result.find_links, _place(line, value)))
+            case "--no-binary" | "--only-binary":
+                formats = result.formats.then(_formats(line, option.name, value))
+                result = replace(result, formats=formats)
+            case "--no-index":
+                result = replace(result, no_index=True)
+            case "--pre":
+                result = replace(result, pre=True)
+            case "--prefer-binary":
+                result = replace(result, prefer_binary=True)
+            case "--require-hashes":
+                result = replace(result, require_hashes=True)
+            case _:
+                raise line.wrong(
+                    f"{option.name} beside another option", "Give it a line of its own."
+                )
+    if hashes and not wanted:
+        raise line.wrong("--hash without a requirement")
+    if hashes and wanted[0].name is None:
+        raise line.wrong("a hash of something without a name", "Write it as `NAME @ URL --hash`.")
+    if line.constraint:
+        if any(each.name is None or each.editable for each in wanted):
+            raise line.wrong("a constraint without a name", "Write it as `NAME @ URL`.")
+        result = replace(result, constraints=tuple(wanted))
+    else:
+        result = replace(result, wanted=tuple(wanted))
+    named = {each.name: frozenset(hashes) for each in wanted if hashes and each.name}
+    return replace(result, hashes=named)
 
 
-def _logical_lines(file: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, Path]]:
-    """Each line, and the folder that its paths start from."""
+def _wanted(line: LogicalLine, text: str, *, editable: bool = False) -> Wanted:
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        by = f", which {above[-1]} names," if above else ""
-        raise UsageError(
-            f"{file}{by} does not exist.", "Expected a requirements file.", "Correct the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{file} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}.",
-            "Requirements files are UTF-8 text.",
-            "Save it as UTF-8 (`iconv -f latin1 -t utf-8` converts Latin-1).",
-        ) from error
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
-    for raw in re.sub(r"\\\r?\n", " ", text).splitlines():
-        line = " ".join(re.sub(r"(^|\s)#.*", "", raw).split())
-        if not line:
-            continue
-        nested = _NESTED.fullmatch(line)
-        if nested is None:
-            yield line, file.parent
-            continue
-        inner = (file.parent / nested[1].strip("\"'")).resolve()
-        if inner in above:
-            raise UsageError(f"{file} includes {inner}, which includes it.", remedy="Remove one.")
-        prefix = "constraint " if line.startswith(("-c", "--c")) else ""
-        for inner_line, folder in _logical_lines(inner, (*above, file.resolve())):
-            yield f"{prefix}{inner_line}", folder
+        return parse_wanted(_expanded(line, text), editable=editable)
+    except UsageError as error:
+        raise line.wrong(error.found.removesuffix(".")) from error
 
 
-def _hashes(lines: Sequence[str]) -> dict[str, frozenset[str]]:
-    hashes: dict[str, frozenset[str]] = {}
-    for line in lines:
-        found = _HASH.findall(line)
-        name = re.match(r"(?:constraint )?([A-Za-z0-9][A-Za-z0-9._-]*)", line)
-        if found and name:
-            key = canonicalize_name(name[1])
-            hashes[key] = hashes.get(key, frozenset()) | {digest.lower() for digest in found}
-    return hashes
+def _formats(line: LogicalLine, flag: str, value: str) -> Formats:
+    try:
+        return Formats.parse("no-binary" if flag == "--no-binary" else "only-binary", value)
+    except ValueError as error:
+        raise line.wrong(f"{flag}: {error}") from error
+
+
+def _digest(line: LogicalLine, value: str) -> str:
+    match = _SHA256.fullmatch(value)
+    if match is None:
+        raise line.wrong(
+            f"{value[:80]!r} is not a SHA-256",
+            "Write --hash=sha256: with 64 hexadecimal digits (`pip hash` prints it).",
+        )
+    return match[1].lower()
+
+
+def _place(line: LogicalLine, value: str) -> str:
+    """The URL of an index or page, or of a folder: in the file's folder if it is there, as pip."""
+    if "://" in value:
+        try:
+            parse_url(value, "packages")
+        except UsageError as error:
+            raise line.wrong(error.found.removesuffix("."), error.remedy) from error
+        return value
+    path = line.file.parent / value
+    return (path if path.exists() else Path(value)).resolve().as_uri()
+
+
+def _expanded(line: LogicalLine, text: str) -> str:
+    def value(name: re.Match[str]) -> str:
+        if not os.environ.get(name[1]):
+            raise line.wrong(f"the environment variable {name[1]} is not set", "Set it.")
+        return os.environ[name[1]]
+
+    return _VARIABLE.sub(value, text)

@@ -17,12 +17,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import tomli_w
-from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
-from packaging.utils import parse_wheel_filename
+from packaging.pylock import Package, PackageArchive, PackageSdist, PackageWheel, Pylock
+from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
-from bundler.errors import MetadataError, ResolutionError
+from bundler.errors import ResolutionError, UsageError
 from bundler.lock.pylock import Lock, LockInputs, make_lock, moved
-from bundler.lock.requirements import Requirements
+from bundler.lock.requirements import Requirements, combined, read_requirements
+from bundler.lock.uv_errors import uv_error
 from bundler.session import Session
 from bundler.support.index import index_settings
 from bundler.support.process import Finished
@@ -55,7 +57,9 @@ class Problem:
 
     def inputs(self, target: Target) -> LockInputs:
         """What a lock for this would answer."""
-        options = [] if self.dependencies else ["no-deps"]
+        options = [*self.requirements.options]
+        if not self.dependencies:
+            options.append("no-deps")
         if self.jars:
             options.append("keep-jars")
         options += [f"beside {line}" for line in self.beside]
@@ -74,20 +78,24 @@ def resolve(problem: Problem, target: Target, folder: Path, session: Session) ->
     ):
         solver = _Solver(problem, target, folder, Path(scratch), session.offline)
         pylock = solver.complete(solver.solve(()))
-        unfit = set(_with_unfit_wheels(pylock, target))
+        unfit = set(_with_unfit_wheels(pylock, target, problem.requirements))
         refused: set[str] = set()
         while unfit - refused:
             attempt, refused = solver.solve_with_wheels(unfit, refused)
             if attempt is None:
                 break
             pylock = solver.complete(attempt)
-            more = set(_with_unfit_wheels(pylock, target)) | unfit
+            more = set(_with_unfit_wheels(pylock, target, problem.requirements)) | unfit
             if more == unfit:
                 break
             unfit = more
+    _check_hashes_required(pylock, problem.requirements)
     packages = [_allowed(package, problem.requirements) for package in pylock.packages]
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return make_lock(packages, pylock, problem.inputs(target), now, folder)
+    return make_lock(packages, pylock, problem.inputs(target), _now(), folder)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def uv_compile(
@@ -140,17 +148,19 @@ class _Solver:
 
     def solve(self, only_wheels: Sequence[str]) -> Pylock:
         """A solution in which each of ``only_wheels`` has a wheel for the target."""
-        problem = self.problem
+        problem, wanted = self.problem, self.problem.requirements
+        lines = (*wanted.index_lines(), *wanted.wanted_lines(self.folder))
         arguments: list[str | Path] = ["--python-platform", self.target.uv_platform]
-        if problem.requirements.packages:
-            arguments.append(self._file("requirements.in", problem.requirements.packages))
-        arguments += [file.resolve() for file in problem.requirements.files]
-        if problem.constraints:
-            arguments += ["--constraints", self._file("constraints.txt", problem.constraints)]
+        arguments += [self._file("requirements.in", lines), *wanted.formats.uv_arguments()]
+        bounds = (*wanted.constraint_lines(self.folder), *pin_lines(problem.constraints))
+        if bounds:
+            arguments += ["--constraints", self._file("constraints.txt", bounds)]
         if not problem.jars:
             arguments += ["--overrides", self._file("overrides.txt", [_WITHOUT_JARS])]
         if not problem.dependencies:
             arguments.append("--no-deps")
+        if wanted.pre:
+            arguments += ["--prerelease", "allow"]
         for name in only_wheels:
             arguments += ["--only-binary", name]
         if problem.preferences:
@@ -178,11 +188,13 @@ class _Solver:
         pins = [
             f"{package.name}=={package.version}"
             for package in pylock.packages
-            if package.sdist and not package.wheels
+            if package.sdist
+            and not package.wheels
+            and not self.problem.requirements.formats.must_build(str(package.name))
         ]
         if not pins:
             return pylock
-        lines = [*self.problem.requirements.indexes, *pins]
+        lines = [*self.problem.requirements.index_lines(), *pin_lines(pins)]
         found = self._compile(["--universal", "--no-deps", self._file("sdists.in", lines)])
         published = {package.name: package.wheels for package in found.packages}
         packages = [
@@ -208,71 +220,85 @@ class _Solver:
             default_index=not self.problem.requirements.replaces_index,
         )
         if finished.returncode != 0:
-            raise _unsolvable(finished.stderr, self.target, self.problem)
+            raise uv_error(
+                finished.stderr, self.target, with_constraints=bool(self.problem.constraints)
+            )
         return finished.stdout
 
 
-def _with_unfit_wheels(pylock: Pylock, target: Target) -> Iterator[str]:
+def _with_unfit_wheels(pylock: Pylock, target: Target, requirements: Requirements) -> Iterator[str]:
+    """The packages whose source was picked though they, or another release, may have a wheel."""
     for package, source in Lock(pylock, Path()).select(target):
-        if isinstance(source, PackageSdist) and package.wheels:
-            yield str(package.name)
+        name = str(package.name)
+        may = (package.wheels or requirements.prefer_binary) and not (
+            requirements.formats.must_build(name)
+        )
+        if may and isinstance(source, PackageSdist):
+            yield name
 
 
-def _unsolvable(stderr: str, target: Target, problem: Problem) -> ResolutionError:
-    if "build backend returned an error" in stderr:
-        said = [line.strip() for line in stderr.partition("\n\nhint: ")[0].splitlines()]
-        last = next((line for line in reversed(said) if line), "")
-        return MetadataError(
-            f"No solution for {target.describe()}: a source does not tell what it requires: {last}",
-            "Its build backend, run by this machine's Python, failed.",
-            "Resolve in the target's image with --builder auto or container.",
+def pin_lines(pins: Sequence[str]) -> tuple[str, ...]:
+    """``pins`` (``name==version``) as lines for uv or pip.
+
+    They may come from the manifest of an archive that a stranger made. Raises UsageError for one
+    that is not a name and a version.
+    """
+    lines = []
+    for pin in pins:
+        name, _, version = pin.partition("==")
+        try:
+            lines.append(f"{canonicalize_name(name, validate=True)}=={Version(version)}")
+        except (InvalidName, InvalidVersion) as error:
+            raise UsageError(
+                f"{pin[:200]!r} is not a name and a version of a package.",
+                "Expected versions that are fixed as name==version.",
+                "Check the archive or the lock that names this package.",
+            ) from error
+    return tuple(lines)
+
+
+def _check_hashes_required(pylock: Pylock, requirements: Requirements) -> None:
+    """Raise ResolutionError if ``--require-hashes`` is set and a package has no hash."""
+    without = [str(each.name) for each in pylock.packages if each.name not in requirements.hashes]
+    if requirements.require_hashes and without:
+        raise ResolutionError(
+            f"The requirements have no hash for {', '.join(without[:10])}"
+            f"{' and others' if without[10:] else ''}.",
+            "With --require-hashes every package needs one, those that others depend on too.",
+            "Add them (`pip-compile --generate-hashes` writes them), or drop --require-hashes.",
         )
-    text = re.sub(r"^\s*(error|cause|×|╰─▶|├─▶)[: ]\s*", "", stderr.strip(), flags=re.MULTILINE)
-    text = text.replace("No solution found when resolving dependencies\n", "").strip()
-    explanation, _, hint = text.partition("\n\nhint: ")
-    explanation = " ".join(explanation.split())
-    hint = " ".join(hint.replace("hint: ", "").split())
-    if "offline" in explanation.lower() or "network was disabled" in hint.lower():
-        remedy = "Run once without --offline, or keep a lock beside the requirements."
-    elif "not found in the package registry" in explanation or "no version" in explanation:
-        remedy = "Check the name and the version; a private index goes into PIP_INDEX_URL."
-    elif "wheels are available" in hint.lower() or "no usable wheels" in explanation:
-        remedy = (
-            "Allow another version, a newer --platform, or build it from source in a container."
-        )
-    elif "Git operation failed" in explanation:
-        remedy = "Check the address and the revision, and that git may read it from here."
-    elif problem.constraints and "because" in explanation.lower():
-        remedy = "Loosen one of these; versions that venv.zip holds are fixed for deps.zip."
-    else:
-        remedy = "Loosen one of these requirements."
-    if "error sending request" in stderr or "Failed to fetch" in stderr:
-        remedy = "Check the network, PIP_INDEX_URL, HTTPS_PROXY and SSL_CERT_FILE."
-    return ResolutionError(f"No solution for {target.describe()}: {explanation}", hint, remedy)
 
 
 def _allowed(package: Package, requirements: Requirements) -> Package:
-    """The package with only those files whose hash the requirements allow."""
+    """The package with only those files whose hash and format the requirements allow."""
+    if requirements.formats.must_build(str(package.name)):
+        package = replace(package, wheels=None)
     allowed = requirements.hashes.get(str(package.name))
     if not allowed:
         return package
-    wheels = [wheel for wheel in package.wheels or () if wheel.hashes.get("sha256") in allowed]
-    sdist = package.sdist if package.sdist and package.sdist.hashes["sha256"] in allowed else None
-    if wheels or sdist or not (package.wheels or package.sdist):
-        return replace(package, sdist=sdist, wheels=wheels or None)
-    offered: list[PackageWheel | PackageSdist] = [*(package.wheels or ())]
-    if package.sdist:
-        offered.append(package.sdist)
+    wheels = [file for file in package.wheels or () if _digest(file) in allowed]
+    sdist = package.sdist if package.sdist and _digest(package.sdist) in allowed else None
+    archive = package.archive if package.archive and _digest(package.archive) in allowed else None
+    offered: list[PackageWheel | PackageSdist | PackageArchive] = [*(package.wheels or ())]
+    offered += [file for file in (package.sdist, package.archive) if file is not None]
+    if wheels or sdist or archive or not offered:
+        return replace(package, sdist=sdist, wheels=wheels or None, archive=archive)
+    files = ", ".join(f"{_name_of(file)} sha256:{_digest(file)[:12]}..." for file in offered[:3])
     raise ResolutionError(
         f"No file of {package.name} {package.version} has a hash that the requirements allow.",
-        "The index offers "
-        + ", ".join(
-            f"{file.filename} sha256:{file.hashes['sha256'][:12]}..." for file in offered[:3]
-        )
-        + f"; allowed: {', '.join(sorted(f'{digest[:12]}...' for digest in allowed))}.",
-        "Correct the --hash options (`pip-compile --generate-hashes` writes them), and find out "
+        f"The index offers {files}; allowed: "
+        f"{', '.join(sorted(f'{digest[:12]}...' for digest in allowed))}.",
+        "Change the --hash options (`pip-compile --generate-hashes` writes them), and find out "
         "why the file changed.",
     )
+
+
+def _digest(file: PackageWheel | PackageSdist | PackageArchive) -> str:
+    return str(file.hashes.get("sha256", ""))
+
+
+def _name_of(file: PackageWheel | PackageSdist | PackageArchive) -> str:
+    return str(file.url or file.path) if isinstance(file, PackageArchive) else file.filename
 
 
 def wheel_tags(package: Package) -> list[str]:
@@ -293,9 +319,4 @@ def with_setuptools_cap(requirements: Requirements, target: Target) -> Requireme
     """
     if not target.needs_setuptools_cap:
         return requirements
-    extra = "setuptools<82"
-    return replace(
-        requirements,
-        packages=(*requirements.packages, extra),
-        lines=tuple(sorted({*requirements.lines, extra})),
-    )
+    return combined(requirements, read_requirements(packages=["setuptools<82"]))

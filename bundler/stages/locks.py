@@ -8,10 +8,11 @@ from functools import partial
 
 from bundler.base.model import Base
 from bundler.errors import MetadataError, UsageError
+from bundler.lock.inherited import inherited_requirements
 from bundler.lock.joint import Pair, differing, solve_beside, solve_pair
 from bundler.lock.policy import LockPolicy, resolve_lock
 from bundler.lock.pylock import Lock
-from bundler.lock.requirements import read_requirements
+from bundler.lock.requirements import combined, read_requirements
 from bundler.lock.resolve import Problem, resolve, with_setuptools_cap
 from bundler.project.tables import DepsTable, Project, VenvTable
 from bundler.stages.request import BuildRequest, VenvContents, container_options
@@ -158,9 +159,9 @@ def _venv_problem(request: BuildRequest, base: Base) -> Problem:
     table = request.project.tables.venv or VenvTable()
     target = request.target
     packages = (f"apache-flink=={target.flink}", *base.requirements, *table.packages)
-    requirements = read_requirements(request.project.paths(table.requirements), packages)
+    own = read_requirements(request.project.paths(table.requirements), packages)
     return Problem(
-        with_setuptools_cap(requirements, target),
+        with_setuptools_cap(combined(inherited_requirements(), own), target),
         constraints=_pins(dict(base.distributions)),
         jars=table.keep_jars,
     )
@@ -169,14 +170,14 @@ def _venv_problem(request: BuildRequest, base: Base) -> Problem:
 def deps_problem(request: BuildRequest) -> Problem:
     """What deps.zip is to hold. Raises UsageError if that is nothing."""
     table = request.project.tables.deps or DepsTable()
-    requirements = read_requirements(request.project.paths(table.requirements), table.packages)
-    if not requirements:
+    own = read_requirements(request.project.paths(table.requirements), table.packages)
+    if not own:
         raise UsageError(
             "There is no requirement to build deps.zip from.",
             "Expected a requirements file or packages.",
             "Give -r requirements.txt, or set deps.requirements in bundle.toml.",
         )
-    return Problem(requirements, dependencies=not table.no_deps)
+    return Problem(combined(inherited_requirements(), own), dependencies=not table.no_deps)
 
 
 def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:

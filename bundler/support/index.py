@@ -99,11 +99,7 @@ def index_settings(environment: Mapping[str, str] = os.environ) -> IndexSettings
 
     Raises UsageError if a CA bundle is named that does not exist.
     """
-    values = dict(_configured(environment))
-    prefix = "PIP_"
-    for key, value in environment.items():
-        if key.startswith(prefix) and value:
-            values[key[len(prefix) :].lower().replace("_", "-")] = value
+    values = pip_settings(environment)
     bundle = next((environment[name] for name in _CA_VARIABLES if environment.get(name)), None)
     bundle = bundle or values.get("cert")
     if bundle and not Path(bundle).exists():
@@ -122,6 +118,19 @@ def index_settings(environment: Mapping[str, str] = os.environ) -> IndexSettings
         proxy=values.get("proxy"),
         from_uv=any(environment.get(name) for name in _UV_INDEX_VARIABLES),
     )
+
+
+def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """pip's settings by their long option without dashes: of its files, then of its variables.
+
+    Raises UsageError for a configuration file that cannot be read.
+    """
+    values = dict(_configured(environment))
+    prefix = "PIP_"
+    for key, value in environment.items():
+        if key.startswith(prefix) and value:
+            values[key[len(prefix) :].lower().replace("_", "-")] = value
+    return values
 
 
 def _configured(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -69,8 +69,10 @@ def flags() -> frozenset[str]:
     def walk(command: Any) -> None:
         for parameter in command.params:
             found.update(parameter.opts)
-        for inner in getattr(command, "commands", {}).values():
-            walk(inner)
+        if hasattr(command, "list_commands"):
+            context = typer.Context(command)
+            for name in command.list_commands(context):
+                walk(command.get_command(context, name))
 
     walk(typer.main.get_command(app))
     return frozenset(found)

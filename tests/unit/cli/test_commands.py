@@ -202,7 +202,7 @@ def test_a_module_that_does_not_import_is_an_error(index: Index, work: Path) -> 
         (None, 2, "requirements.txt does not exist"),
         (b"", 2, "holds no requirement"),
         (b"caf\xe9\n", 2, "is not UTF-8"),
-        (b"??\n", 3, "requirements.txt"),
+        (b"??\n", 2, "line 1: '??' is not a requirement"),
         (b"missing\n", 3, "missing was not found"),
         (b"leaf==1.0\nleaf==2.0\n", 3, "leaf==2.0"),
         (b"leaf==1.0 --hash=sha256:" + b"0" * 64 + b"\n", 3, "No file of leaf 1.0 has a hash"),

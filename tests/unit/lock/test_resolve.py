@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import tarfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.pylock import PackageSdist
 
-from bundler.errors import ResolutionError
+from bundler.errors import ResolutionError, UsageError
 from bundler.lock.policy import LockPolicy, resolve_lock
 from bundler.lock.pylock import Lock, read_lock, write_lock
 from bundler.lock.requirements import read_requirements
 from bundler.lock.resolve import Problem, resolve, wheel_tags
 from bundler.project.tables import find_project
 from bundler.session import Session
+from bundler.stages.locks import deps_problem
 from bundler.stages.make import make_deps, make_locks
 from bundler.stages.request import BuildRequest, VenvContents
 from bundler.support.cache import Cache
+from bundler.support.files import sha256_of
 from bundler.support.progress import SILENT, Progress
 from bundler.target import Target
 from bundler.wheels.obtain import obtain_wheels
@@ -123,7 +127,7 @@ def test_constraints_hold(index: Index, tmp_path: Path) -> None:
         (["missing"], ["missing was not found", "Check the name"]),
         (["leaf==9"], ["no version of leaf==9", "Check the name and the version"]),
         (["leaf==1.0", "leaf==2.0"], ["leaf==1.0", "leaf==2.0", "Loosen"]),
-        (["tooNew"], ["toonew", "manylinux_2_28_x86_64", "newer --platform"]),
+        (["tooNew"], ["toonew", "manylinux_2_28_x86_64", "newer platform"]),
     ],
 )
 def test_what_has_no_solution(
@@ -295,3 +299,110 @@ def test_a_lock_holds_for_newer_patch_versions(
         wanted, Target.parse(flink="2.2.1", python="3.11.7"), tmp_path, Session(Cache(tmp_path))
     )
     assert lock.differences(wanted.inputs(exact)) == differences
+
+
+def of_file(folder: Path, text: str) -> Lock:
+    (folder / "requirements.txt").write_text(text)
+    wanted = Problem(read_requirements([folder / "requirements.txt"]))
+    return resolve(wanted, TARGET, folder, Session(Cache(folder)))
+
+
+@pytest.mark.parametrize("line", ["--no-binary leaf", "--no-binary=:all:"])
+def test_what_must_be_built_is_locked_as_its_source_and_built(
+    index: Index, tmp_path: Path, line: str
+) -> None:
+    make_wheel(index.folder, "leaf", leaf="built = False\n")
+    make_sdist(index.folder, "leaf", "1.0")
+    lock = of_file(tmp_path, f"leaf\n{line}\n")
+    [(package, picked)] = lock.select(TARGET)
+    assert isinstance(picked, PackageSdist)
+    assert not package.wheels
+    [wheel] = obtain_wheels(lock, TARGET, Session(Cache(tmp_path / "cache")))
+    with zipfile.ZipFile(wheel.path) as built:
+        assert built.read("leaf.py") == b"built = True\n"
+
+
+def test_only_wheels(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_sdist(index.folder, "leaf", "2.0")
+    assert of_file(tmp_path, "leaf\n").versions == {"leaf": "2.0"}
+    lock = of_file(tmp_path, "leaf\n--only-binary :all:\n")
+    assert lock.versions == {"leaf": "1.0"}
+    with pytest.raises(ResolutionError, match="leaf"):
+        of_file(tmp_path, "leaf==2.0\n--only-binary leaf\n")
+
+
+def test_older_wheels_are_preferred_where_that_is_asked_for(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_sdist(index.folder, "leaf", "2.0")
+    make_sdist(index.folder, "source", "1.0")
+    lock = of_file(tmp_path, "leaf\nsource\n--prefer-binary\n")
+    assert lock.versions == {"leaf": "1.0", "source": "1.0"}
+
+
+def test_pre_releases(index: Index, tmp_path: Path) -> None:
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "leaf", "2.0rc1")
+    assert of_file(tmp_path, "leaf\n").versions == {"leaf": "1.0"}
+    assert of_file(tmp_path, "leaf\n--pre\n").versions == {"leaf": "2.0rc1"}
+
+
+def test_every_package_needs_a_hash_where_that_is_asked_for(index: Index, tmp_path: Path) -> None:
+    leaf = make_wheel(index.folder, "leaf")
+    top = make_wheel(index.folder, "top", requires=["leaf"])
+    lines = [
+        f"{path.name.split('-')[0]}==1.0 --hash=sha256:{sha256_of(path)}" for path in (top, leaf)
+    ]
+    text = "--require-hashes\n" + "\n".join(lines)
+    assert of_file(tmp_path, text).versions == {"leaf": "1.0", "top": "1.0"}
+    with pytest.raises(ResolutionError, match="have no hash for leaf"):
+        of_file(tmp_path, f"--require-hashes\n{lines[0]}\n")
+
+
+def test_constraints_of_a_file_bound_without_asking(index: Index, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(index.folder, "leaf", version)
+    make_wheel(index.folder, "top", requires=["leaf"])
+    (tmp_path / "bounds.txt").write_text("leaf<2\nother==1\n")
+    assert of_file(tmp_path, "top\n-c bounds.txt\n").versions == {"leaf": "1.0", "top": "1.0"}
+
+
+def test_what_the_environment_says_counts(
+    index: Index, tmp_path: Path, clean_environment: pytest.MonkeyPatch
+) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel(index.folder, "leaf", version)
+        make_sdist(index.folder, "leaf", version)
+    (tmp_path / "bounds.txt").write_text("leaf<2\n")
+    clean_environment.setenv("PIP_CONSTRAINT", str(tmp_path / "bounds.txt"))
+    clean_environment.setenv("PIP_NO_BINARY", "leaf")
+    (tmp_path / "bundle.toml").write_text(
+        '[target]\nflink = "2.2.1"\npython = "3.11"\n[deps]\npackages = ["leaf"]\n'
+    )
+    request = BuildRequest(find_project(tmp_path), Session(Cache(tmp_path / "cache")), "keep")
+    problem = deps_problem(request)
+    assert problem.inputs(TARGET).options == ("no-binary leaf",)
+    [(package, picked)] = resolve(problem, TARGET, tmp_path, request.session).select(TARGET)
+    assert isinstance(picked, PackageSdist)
+    assert str(package.version) == "1.0"
+
+
+@pytest.mark.parametrize(
+    "pin", ["leaf==1.0\n--index-url http://127.0.0.1:9/", "-e .==1", "leaf==x", "leaf", "==1"]
+)
+def test_a_pin_is_a_name_and_a_version(index: Index, tmp_path: Path, pin: str) -> None:
+    make_wheel(index.folder, "leaf")
+    with pytest.raises(UsageError, match="is not a name and a version") as caught:
+        solve(tmp_path, "leaf", constraints=(pin,))
+    assert len(str(caught.value).splitlines()) == 3
+    assert index.requests == []
+
+
+def test_a_tree_with_an_odd_name(index: Index, tmp_path: Path) -> None:
+    with tarfile.open(make_sdist(tmp_path, "tree", "1.0")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "tree-1.0").rename(tmp_path / "my tree;1")
+    lock = of_file(tmp_path, "-e 'my tree;1'\n./my tree;1\n")
+    assert [package.name for package in lock.pylock.packages] == ["tree"]
+    [wheel] = obtain_wheels(lock, TARGET, Session(Cache(tmp_path / "cache")))
+    assert wheel.name == "tree"
