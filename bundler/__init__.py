@@ -10,10 +10,10 @@ What the command `bundle` does, as functions; it calls the same ones::
     print(bundler.configuration(job).text)
     bundler.submit(job, "http://localhost:8081")
 
-Every function takes a `Session`, which says where to cache, whom to tell what goes on, and whether
-the network may be used; without one, the user's cache is used and nothing is told. Results are
-frozen values; sizes are bytes, times are seconds, hashes are SHA-256 in hexadecimal. All errors are
-`BundlerError` or below: each says what was ``found``, what was ``expected``, and the ``remedy``.
+Every function takes a `Session`: the cache, the receiver of progress, and whether the network may
+be used. Without one, the user's cache is used and nothing is reported. Results are frozen values;
+sizes are bytes, times are seconds, hashes are SHA-256 in hexadecimal. All errors are `BundlerError`
+or below: each says what was ``found``, what was ``expected``, and the ``remedy``.
 """
 
 from __future__ import annotations

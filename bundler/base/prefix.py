@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bundler.support.interpreters import Interpreter
 
 NEUTRAL_PREFIX = "/install"
-"""What stands in text files where the prefix of this machine was."""
+"""What replaces the prefix of this machine in text files."""
 
 # Relative to the standard library. Nothing a job imports is among them: tests, what needs a
 # display, what only compiles or installs other things, what belongs to this machine, and

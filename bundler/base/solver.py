@@ -99,7 +99,7 @@ def solve(problem: CondaProblem, folder: Path, session: Session) -> Solution:
 def read_lock(path: Path, problem: CondaProblem) -> Solution:
     """The packages kept in ``path``, if they are a solution of ``problem``.
 
-    Raises UsageError if it is not such a file, ResolutionError saying what is stale if it is a
+    Raises UsageError if it is not a lock file, ResolutionError saying what is stale if it is a
     solution of something else.
     """
     if not path.is_file() or path.stat().st_size > _LARGEST_LOCK:

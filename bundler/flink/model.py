@@ -20,7 +20,7 @@ class JobBundle:
     folder there has the archive's file name ("venv.zip/venv/bin/python3.11"), or a command on the
     nodes ("python3.11"). ``script`` is run as a program, or else ``module`` as ``python -m`` does;
     ``files`` are Python files, packages (folders) and zips of them that it imports.
-    ``configuration`` holds more Flink options; what it sets wins over what the bundle implies.
+    ``configuration`` holds more Flink options; it overrides what the bundle implies.
     """
 
     target: Target

@@ -41,7 +41,7 @@ def resolve_lock(
     if policy == "check" and not path.is_file():
         raise ResolutionError(
             f"{path.name} does not exist.",
-            "Expected a lock for the requirements that are there.",
+            "Expected a lock for the current requirements.",
             "Run `bundle lock` and commit what it writes.",
         )
     if path.is_file():
@@ -52,7 +52,7 @@ def resolve_lock(
         if policy in ("keep", "check"):
             raise ResolutionError(
                 f"{path.name} is stale: {_some(reasons)}.",
-                "Its requirements are not the ones that are there now.",
+                "The requirements changed after it was written.",
                 "Run `bundle lock` to resolve again.",
             )
         progress.note(

@@ -94,7 +94,7 @@ class Tree:
 def trees(path: Path) -> Iterator[Tree]:
     """The folder ``path`` and each zip in it, or the zip ``path``; nothing of others.
 
-    Zips in a zip, as plugins lie in a data archive, are opened too.
+    Zips in a zip, as plugins are in a data archive, are opened too.
     """
     if path.is_dir():
         yield Tree(path)

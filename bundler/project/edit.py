@@ -53,7 +53,7 @@ def remove_requirements(project: Project, names: Sequence[str]) -> tuple[Path, .
             raise UsageError(
                 f"'{given}' is not a requirement of this project.",
                 f"It requires {', '.join(sorted(held)) or 'nothing'}.",
-                "Name one of these. What they need themselves goes with them.",
+                "Name one of these. Their dependencies are removed with them.",
             )
     places = dict.fromkeys(held[name] for name in wanted)
     for place in places:
@@ -130,9 +130,9 @@ def _home(project: Project) -> Path:
 def _own_file(project: Project) -> Path:
     if project.file is None:
         raise UsageError(
-            f"{project.folder} holds no {FILE_NAME}.",
+            f"{project.folder} has no {FILE_NAME}.",
             "Expected a project to add requirements to.",
-            "Run `bundle init`, or give its place with --project.",
+            "Run `bundle init`, or choose another folder with --project.",
         )
     return project.file
 

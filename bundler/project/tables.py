@@ -193,8 +193,8 @@ class Tables(_Table):
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A read project: ``folder`` is what its relative paths start from, ``file`` None if there
-    is no file and all tables have their defaults.
+    """A read project: ``folder`` is what its relative paths start from, ``file`` None if no
+    file exists and all tables have their defaults.
     """
 
     folder: Path

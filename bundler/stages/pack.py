@@ -81,7 +81,7 @@ def pack_venv(
 
 
 def _beside(base: Base) -> Entry:
-    """Has the interpreter find what lies beside the unpacked venv.zip.
+    """Has the interpreter find what is beside the unpacked venv.zip.
 
     In thread mode ``python.pythonpath`` does not do: its relative paths are put on sys.path before
     Flink changes to the folder that they start from, and Python keeps in mind that nothing is there
@@ -123,9 +123,9 @@ def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) 
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()):
             raise UsageError(
-                f"{out} lies in {path}, which it is made of.",
-                "The next archive would hold this one.",
-                "Choose another place for it, or name the files and folders one by one.",
+                f"{out} is inside {path}, which goes into it.",
+                "The next archive would contain this one.",
+                "Choose another place with -o, or name the files and folders one by one.",
             )
     groups = [tree_entries(path, path.resolve().name, str(path)) for path in paths]
     archive = write_archive(merge(groups), out, manifest={"kind": "data"}, progress=progress)

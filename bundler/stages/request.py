@@ -40,7 +40,7 @@ class VenvContents:
     """What a venv.zip holds: the versions of its distributions, by normalized name, the full
     version of its Python, and its target: ``flink``, ``python`` and ``platform``.
 
-    ``unversioned`` are distributions whose version the lock does not say: they are no constraint.
+    ``unversioned`` are distributions whose version the lock does not say: they do not constrain.
     """
 
     packages: Mapping[str, str] = field(default_factory=dict)

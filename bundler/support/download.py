@@ -1,6 +1,6 @@
 """Locked files into the cache: concurrent, checked against their hashes, never half written.
 
-Wheels and sdists lie in the cache as the files they are, under their SHA-256. Every use reads the
+Wheels and sdists are in the cache as files, under their SHA-256. Every use reads the
 file's hash again (1.7 GB/s with the CPU's SHA instructions), so that a damaged cache is noticed.
 """
 
@@ -61,8 +61,8 @@ def download(
     """The files of ``downloads`` in the cache, in their order.
 
     ``indexes`` are index URLs beside those that are set up; they may carry credentials.
-    ``check`` looks at each file that arrives. Raises FetchError if one cannot be had, has other
-    bytes than promised, or is not in the cache when ``offline``, and what ``check`` raises.
+    ``check`` looks at each file that arrives. Raises FetchError if one could not be fetched, has
+    other bytes than promised, or is not in the cache when ``offline``, and what ``check`` raises.
     """
     places = [cache.path("wheels", item.sha256, item.name) for item in downloads]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -167,7 +167,7 @@ def _fetch_one(
             raise FetchError(
                 f"{item.name} has sha256 {found}.",
                 f"The lock promises {item.sha256}.",
-                "The index or a proxy serves other bytes: find out why, then `bundle lock` anew.",
+                "The index or a proxy serves other bytes: find out why, then run `bundle lock`.",
             )
         if check is not None:
             check(temporary, item.name)
@@ -181,7 +181,7 @@ def _copy(item: Download, temporary: Path, task: Task) -> None:
         raise FetchError(
             f"{source} cannot be read: {error.strerror}.",
             f"The lock has {item.package} there.",
-            "Put the file back, or `bundle lock` anew.",
+            "Put the file back, or run `bundle lock`.",
         ) from error
     with file, temporary.open("wb") as copy:
         shutil.copyfileobj(file, copy)
@@ -237,4 +237,4 @@ def _advice(status: int) -> tuple[str, str]:
             "The index wants other credentials.",
             "Put them into the index URL or into netrc.",
         )
-    return ("The lock names this file.", "If the index no longer has it, `bundle lock` anew.")
+    return ("The lock names this file.", "If the index no longer has it, run `bundle lock`.")

@@ -73,7 +73,9 @@ def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, what: s
     elif member.islnk():
         source = _place(member.linkname, folder, what)
         if source.is_symlink() or not source.is_file():
-            raise _refused(what, f"links {member.name!r} to {member.linkname!r}, which is no file")
+            raise _refused(
+                what, f"links {member.name!r} to {member.linkname!r}, which is not a file"
+            )
         shutil.copy(source, place)
     else:
         content = tar.extractfile(member)

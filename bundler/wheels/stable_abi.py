@@ -24,8 +24,8 @@ def stable_abi_faults(
 ) -> Iterator[VerificationError]:
     """What the ELF files ``entries`` import that the stable ABI of CPython ``oldest`` has not.
 
-    What another of them defines is theirs, and a weak symbol is no demand. ``owner`` is what they
-    are part of, for messages.
+    What another of them defines is theirs, and a weak symbol is not required. ``owner`` is what
+    they are part of, for messages.
     """
     stable = _stable_symbols()
     imported: dict[str, list[str]] = {}

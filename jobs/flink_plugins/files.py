@@ -49,5 +49,7 @@ def read_bounded(path: str, limit: int) -> bytes:
     except (OSError, ValueError) as error:
         raise PluginError(f"Could not read {path!r}: {error}") from error
     if len(data) > limit:
-        raise PluginError(f"{path!r} is larger than {limit} bytes, the limit for such a file.")
+        raise PluginError(
+            f"{path!r} is larger than {limit} bytes, the limit for this kind of file."
+        )
     return data

@@ -26,15 +26,15 @@ def architecture_page() -> str:
 
 
 def _lists() -> Iterator[str]:
-    for layer in _layers():
-        yield from _room(ROOT / "bundler" / layer, f"bundler/{layer}")
-    yield from _room(ROOT / "jobs" / "flink_plugins", "jobs/flink_plugins")
+    for contract, package in (("rooms", "bundler"), ("plugins", "jobs/flink_plugins")):
+        for layer in _layers(contract):
+            yield from _room(ROOT / package / layer, f"{package}/{layer}")
 
 
-def _layers() -> list[str]:
+def _layers(contract: str) -> list[str]:
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
-    return next(contract["layers"] for contract in contracts if contract["id"] == "rooms")
+    return next(each["layers"] for each in contracts if each["id"] == contract)
 
 
 def _room(path: Path, title: str) -> Iterator[str]:

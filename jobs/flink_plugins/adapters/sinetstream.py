@@ -8,7 +8,7 @@ Settings (``conf``) of both source and sink:
 ``service``, ``config_file``
     A service of SINETStream's configuration file. The file is looked up as every file of a pipeline
     is; without ``config_file`` SINETStream looks in its own places. Without ``service`` the plugin
-    is named ``sinetstream:<type>`` and everything stands in ``params``.
+    is named ``sinetstream:<type>`` and everything is in ``params``.
 ``params``
     Parameters that SINETStream's constructors take, over those of the file.
 ``payload``

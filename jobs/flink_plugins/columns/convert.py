@@ -130,7 +130,7 @@ def record_converter(
 ) -> Callable[[Dict[str, Any]], Tuple[Any, ...]]:
     """A function from a message to the values of ``schema``, in order.
 
-    The function raises ValueError that names the column, or TypeError if the message is no mapping.
+    The function raises ValueError that names the column, TypeError for what is not a mapping.
     """
     columns = [(name, converter(type_, make_row)) for name, type_ in schema]
     names = [name for name, _ in schema]
