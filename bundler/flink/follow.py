@@ -64,7 +64,7 @@ def follow_job(
 def _failures(api: FlinkApi, job_id: str) -> list[str]:
     """The stack traces of the job's failures, the newest first."""
     history = api.get(f"{job_path(job_id)}/exceptions", Exceptions).history
-    return [entry.stacktrace for entry in history.entries]
+    return [api.hide(entry.stacktrace) for entry in history.entries]
 
 
 def _failed(api: FlinkApi, job_id: str, state: str) -> JobError:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urljoin, urlsplit
 
 from bundler.errors import UsageError
+from bundler.redact import HIDDEN
 
 _LONGEST = 2048
+# A shorter one is likely to be part of ordinary words.
+_SHORTEST = 6
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -53,6 +57,17 @@ class Master:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return False
+
+    def hide(self, text: str) -> str:
+        """``text`` that the master sent, without the credentials that it may have repeated."""
+        if self.auth is None:
+            return text
+        name, password = self.auth
+        basic = base64.b64encode(f"{name}:{password}".encode()).decode()
+        secrets = [basic, password or name]
+        for secret in (each for each in secrets if len(each) >= _SHORTEST):
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def is_own(self, url: str) -> bool:
         """Whether ``url`` is on this master's host and port, or on its host by https instead."""

@@ -17,6 +17,7 @@ from bundler.errors import JobError, UsageError
 from bundler.flink.answers import Dashboard, Errors, Uploaded
 from bundler.flink.failure import java_cause
 from bundler.flink.master import Master, redirected
+from bundler.flink.rest_limits import SECONDS_VARIABLE, RestLimits
 from bundler.support.deadline import Deadline
 from bundler.support.files import open_regular
 from bundler.support.problem import first_problem
@@ -32,7 +33,6 @@ _TAIL = 1 << 18
 _CONNECT_SECONDS = 30.0
 _REDIRECTS = 5
 _MOVED = (301, 302, 307, 308)
-_SECONDS_VARIABLE = "BUNDLE_REST_TIMEOUT"
 
 
 class RefusedError(JobError):
@@ -43,38 +43,8 @@ class RefusedError(JobError):
         self.text = text
         remedy = ""
         if status in (401, 403):
-            remedy = "Put a user and a password in the address: http://USER:PASSWORD@HOST:PORT."
+            remedy = "Put user and password before the host of --master, and an @ between."
         super().__init__(f"{url} answered with HTTP status {status}.", java_cause(text), remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class RestLimits:
-    """What a master may take: ``seconds`` for an answer, from the connection to its last byte;
-    ``rate`` in bytes a second, that an upload must keep; ``size`` of an answer in bytes.
-    """
-
-    seconds: float = 60.0
-    rate: int = 16 << 10
-    size: int = 16 << 20
-
-    @classmethod
-    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> RestLimits:
-        """The limits, with ``BUNDLE_REST_TIMEOUT`` as ``seconds``. Raises UsageError for a value
-        that is not a positive number."""
-        given = environment.get(_SECONDS_VARIABLE)
-        if not given:
-            return cls()
-        try:
-            seconds = float(given)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            raise UsageError(
-                f"{_SECONDS_VARIABLE} is '{given}'.",
-                "Expected the seconds that an answer of Flink's REST API may take.",
-                "Change or unset it (default: 60).",
-            )
-        return cls(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +56,7 @@ class _Request:
     seconds: float
     body: Callable[[], Mapping[str, Any]] | None = None
     expected: str = "Expected an answer in that time."
-    remedy: str = f"Check the master and the network, or set {_SECONDS_VARIABLE} to more seconds."
+    remedy: str = f"Check the master and the network, or set {SECONDS_VARIABLE} to more seconds."
 
 
 class FlinkApi:
@@ -212,7 +182,11 @@ class FlinkApi:
                 return ""
             for chunk in log.iter_raw():
                 kept = (kept + chunk)[-_TAIL:]
-        return kept.decode(errors="replace")
+        return self.hide(kept.decode(errors="replace"))
+
+    def hide(self, text: str) -> str:
+        """``text`` of the master, fit to be shown: credentials that it repeats are hidden."""
+        return self._master.hide(text)
 
     def _ask(self, request: _Request, answer: type[Answer]) -> Answer:
         data = self._send(request)
@@ -287,7 +261,9 @@ class FlinkApi:
 
     def _accepted(self, response: httpx.Response, request: _Request, data: bytes) -> bytes:
         if response.status_code >= 400:
-            raise RefusedError(f"{self.url}{request.path}", response.status_code, _told(data))
+            raise RefusedError(
+                f"{self.url}{request.path}", response.status_code, self.hide(_told(data))
+            )
         if response.status_code >= 300:
             raise self._no_flink(f"it sent HTTP status {response.status_code} to {_of(request)}")
         return data

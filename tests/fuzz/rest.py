@@ -11,7 +11,8 @@ from typing import Any
 
 from bundler.flink.answers import Started, Uploaded
 from bundler.flink.follow import follow_job
-from bundler.flink.rest import FlinkApi, RestLimits
+from bundler.flink.rest import FlinkApi
+from bundler.flink.rest_limits import RestLimits
 
 _SECONDS = 0.5
 """An answer that never comes costs this much."""

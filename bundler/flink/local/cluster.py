@@ -27,7 +27,8 @@ from bundler.flink.configuration import render_yaml
 from bundler.flink.local.cluster_options import ClusterOptions, cluster_configuration
 from bundler.flink.local.jvm import FlinkJvm
 from bundler.flink.local.tail import Tail, last_part
-from bundler.flink.rest import FlinkApi, RestLimits
+from bundler.flink.rest import FlinkApi
+from bundler.flink.rest_limits import RestLimits
 from bundler.support.process import stop
 from bundler.support.progress import SILENT, Progress
 

@@ -10,7 +10,8 @@ from bundler.errors import JobError, UsageError
 from bundler.flink.answers import Dashboard, Started, job_path
 from bundler.flink.follow import follow_job
 from bundler.flink.model import JobBundle
-from bundler.flink.rest import FlinkApi, RefusedError, RestLimits
+from bundler.flink.rest import FlinkApi, RefusedError
+from bundler.flink.rest_limits import RestLimits
 from bundler.flink.submit import submit
 from bundler.session import Session
 from bundler.support.cache import Cache
@@ -30,6 +31,7 @@ from tests.support.bad_master import (
 )
 
 CONFIG = ("GET", "/config")
+OTHER = "f" * 32
 UPLOAD = ("POST", "/jars/upload")
 SHORT = RestLimits(seconds=0.5, rate=1 << 30)
 # A server that never ends would keep a request for ever; on a busy machine all takes long.
@@ -210,7 +212,11 @@ def test_redirects_that_lead_nowhere(location):
 
 def test_credentials_are_sent_and_shown_nowhere(file):
     answers = {
-        ("GET", "/private"): sends({"errors": ["no"]}, 401),
+        ("GET", "/private"): sends({"errors": ["no: secret77, bWU6c2VjcmV0Nzc="]}, 401),
+        ("GET", f"/jobs/{OTHER}"): sends({"state": "FAILED"}),
+        ("GET", f"/jobs/{OTHER}/exceptions"): sends(
+            {"exceptionHistory": {"entries": [{"stacktrace": "a.B: secret77"}]}}
+        ),
         ("GET", "/broken"): sends(b"secret77"),
     }
     with bad_master(answers) as master, FlinkApi(f"me:secret77@{master.address}") as api:
@@ -222,6 +228,10 @@ def test_credentials_are_sent_and_shown_nowhere(file):
             with pytest.raises(JobError) as refused:
                 api.get(path, Dashboard)
             assert "secret77" not in str(refused.value)
+            assert "bWU6c2VjcmV0Nzc" not in str(refused.value)
+        with pytest.raises(JobError, match=r"failed") as failed:
+            follow_job(api, OTHER)
+        assert failed.value.expected == "a.B: ****"
 
 
 def test_a_refusal_carries_what_flink_said():
