@@ -51,7 +51,7 @@ bench: install
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: docs/reference/commands.md docs/reference/api.md docs/reference/errors.md
-.PHONY: docs/explanation/architecture.md
+.PHONY: docs/explanation/architecture.md docs/reference/slimming.md
 
 docs/reference/commands.md: install
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
@@ -61,6 +61,9 @@ docs/reference/api.md: install
 
 docs/explanation/architecture.md: install
 	$(BIN)/python -m tests.support.architecture_page
+
+docs/reference/slimming.md: install
+	$(BIN)/python -m tests.support.slimming_page > $@
 
 docs/reference/errors.md: install
 	$(BIN)/python -m tests.support.errors_page

@@ -1,23 +1,26 @@
-"""The bytes of an entry, wherever they lie."""
+"""The bytes of an entry, wherever they lie, and never more of them than was said."""
 
 from __future__ import annotations
 
-import io
 import os
 import zlib
 from collections.abc import Iterator
 
-from bundler.archive.directory import STORED, BadZip
+from bundler.archive.directory import BadZip
 from bundler.archive.entry import Content, Inline, Member, OnDisk
+from bundler.archive.zipformat import STORED
 
 BLOCK = 1 << 20
+
+MAX_WHOLE = 1 << 30
+"""The most bytes that are read at once if no smaller limit is given: a very large library."""
 
 
 def blocks(content: Content) -> Iterator[bytes]:
     """The uncompressed bytes, at most a mebibyte at a time.
 
-    Raises BadZip (without a member's name) if compressed data are damaged, OSError if they
-    cannot be read.
+    Raises BadZip (without a member's name) if compressed data are damaged or more than the zip
+    states, OSError if they cannot be read.
     """
     if isinstance(content, Inline):
         yield content.data
@@ -31,9 +34,25 @@ def blocks(content: Content) -> Iterator[bytes]:
         yield from _inflated(content)
 
 
-def whole(content: Content) -> bytes:
-    """All bytes at once; for files known to be small. Raises as `blocks`."""
-    return content.data if isinstance(content, Inline) else b"".join(blocks(content))
+def whole(content: Content, limit: int = MAX_WHOLE) -> bytes:
+    """All bytes at once, if there are at most ``limit``: counted while they are read.
+
+    Raises as `blocks`, and BadZip if there are more.
+    """
+    if isinstance(content, Inline):
+        found = [content.data]
+    elif content.size > limit:
+        raise _too_large(limit)
+    else:
+        found, left = [], limit
+        for block in blocks(content):
+            found.append(block)
+            left -= len(block)
+            if left < 0:
+                raise _too_large(limit)
+    if sum(map(len, found)) > limit:
+        raise _too_large(limit)
+    return found[0] if len(found) == 1 else b"".join(found)
 
 
 def checked(content: Member) -> Iterator[bytes]:
@@ -44,9 +63,16 @@ def checked(content: Member) -> Iterator[bytes]:
         size += len(block)
         yield block
     if size != content.size:
-        raise BadZip("", f"it has {size} bytes instead of {content.size}")
+        raise _other_size(content)
     if crc != content.crc:
         raise BadZip("", "its CRC is wrong")
+
+
+def checked_whole(content: Member, limit: int) -> bytes:
+    """All bytes of a member of at most ``limit``, size and CRC checked. Raises as `whole`."""
+    if content.size > limit:
+        raise _too_large(limit)
+    return b"".join(checked(content))
 
 
 def crc_of(content: Content) -> int:
@@ -57,6 +83,14 @@ def crc_of(content: Content) -> int:
     for block in blocks(content):
         crc = zlib.crc32(block, crc)
     return crc
+
+
+def _too_large(limit: int) -> BadZip:
+    return BadZip("", f"it has more than {limit:,} bytes, the most that is read of such a file")
+
+
+def _other_size(content: Member) -> BadZip:
+    return BadZip("", f"it does not have the {content.size:,} bytes that are stated")
 
 
 def _raw(content: Member) -> Iterator[bytes]:
@@ -71,22 +105,29 @@ def _raw(content: Member) -> Iterator[bytes]:
 
 
 def _inflated(content: Member) -> Iterator[bytes]:
+    """The inflated bytes, and BadZip at the first that is more than the zip states."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = content.size
     try:
         for block in _raw(content):
             while block:
                 if data := inflate.decompress(block, BLOCK):
+                    left -= len(data)
+                    if left < 0:
+                        raise _other_size(content)
                     yield data
                 block = inflate.unconsumed_tail
                 if inflate.eof:
                     if block or inflate.unused_data:
                         raise BadZip("", "its data go on after their end")
                     break
+        # With all input taken, at most a window is left in zlib.
         rest = inflate.flush()
     except zlib.error as error:
         raise BadZip("", f"its data are damaged ({error})") from error
     if not inflate.eof:
         raise BadZip("", "its data end early")
-    view = io.BytesIO(rest)
-    while data := view.read(BLOCK):
-        yield data
+    if len(rest) > left:
+        raise _other_size(content)
+    if rest:
+        yield rest

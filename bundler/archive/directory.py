@@ -1,45 +1,56 @@
 """What a zip says about its members, believed only where both of its accounts agree.
 
-Layout and field names follow APPNOTE.TXT 6.3.10 (sections 4.3 and 4.4). Central directory and
-local headers are read directly, since splicing needs to know where each member's bytes start.
+Central directory and local headers are read directly, since splicing needs to know where each
+member's bytes start.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from bundler.archive.entry import Member
+from bundler.archive.names import name_problem, shown
+from bundler.archive.zipformat import (
+    CENTRAL,
+    CENTRAL_SIGNATURE,
+    DEFLATED,
+    DESCRIPTOR,
+    ENCRYPTED,
+    END,
+    END64,
+    END64_LOCATOR,
+    END64_LOCATOR_SIGNATURE,
+    END64_SIGNATURE,
+    END_SIGNATURE,
+    LOCAL,
+    LOCAL_SIGNATURE,
+    MAX16,
+    MAX32,
+    STORED,
+    UNIX,
+    ZIP64_EXTRA,
+)
+from bundler.support.files import open_regular
 
-LOCAL = struct.Struct("<4s5H3L2H")
-CENTRAL = struct.Struct("<4s6H3L5H2L")
-END = struct.Struct("<4s4H2LH")
-END64 = struct.Struct("<4sQ2H2L4Q")
-END64_LOCATOR = struct.Struct("<4sLQL")
-LOCAL_SIGNATURE = b"PK\3\4"
-CENTRAL_SIGNATURE = b"PK\1\2"
-END_SIGNATURE = b"PK\5\6"
-END64_SIGNATURE = b"PK\6\6"
-END64_LOCATOR_SIGNATURE = b"PK\6\7"
-ZIP64_EXTRA = 1
-ENCRYPTED, DESCRIPTOR, UTF8 = 0x1, 0x8, 0x800
-STORED, DEFLATED = 0, 8
-UNIX = 3
-MAX16, MAX32 = 0xFFFF, 0xFFFFFFFF
-
-_UNSAFE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|$)|[\\\0]|^[A-Za-z]:")
+# Each member takes some 600 bytes of memory.
+_MAX_MEMBERS = 500_000
+_MAX_DIRECTORY = 64 << 20
 
 
 class BadZip(Exception):  # noqa: N818 - it is turned into the caller's kind of error
-    """A zip is damaged or unsafe: which ``member`` ("" for the whole), and the ``problem``."""
+    """A zip is damaged or unsafe: which ``member`` ("" for the whole), and the ``problem``.
+
+    ``member`` is fit to be shown: escaped, and cut where it is long.
+    """
 
     def __init__(self, member: str, problem: str) -> None:
-        self.member = member
+        self.member = shown(member)
         self.problem = problem
-        super().__init__(f"{member}: {problem}" if member else problem)
+        super().__init__(f"{self.member}: {problem}" if member else problem)
 
 
 class Listed(NamedTuple):
@@ -55,9 +66,22 @@ class Listed(NamedTuple):
         return self.name.endswith("/")
 
 
-def is_unsafe(name: str) -> bool:
-    """Whether a file name could leave the folder it is unpacked in, or means nothing on Unix."""
-    return _UNSAFE.search(name) is not None
+class _Row(NamedTuple):
+    """One row of the central directory (APPNOTE 4.3.12); sizes and offsets in bytes.
+
+    ``raw`` are the bytes of ``name``, ``header`` is where the local header starts.
+    """
+
+    name: str
+    raw: bytes
+    made_by: int
+    flags: int
+    method: int
+    crc: int
+    compressed_size: int
+    size: int
+    attributes: int
+    header: int
 
 
 def read_directory(path: Path) -> list[Listed]:
@@ -65,40 +89,40 @@ def read_directory(path: Path) -> list[Listed]:
 
     Raises BadZip for a file that is no whole zip, and for members that are encrypted, not stored
     or deflated, unsafely named, listed twice, overlapping, or described differently by their
-    local header; OSError if it cannot be read.
+    local header; UsageError for what is not a regular file or does not exist, OSError if it
+    cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path, "a zip archive") as file:
         descriptor = file.fileno()
         blob, start, count = central_directory(descriptor, os.fstat(descriptor).st_size)
-        return _members(path, descriptor, blob, start, count)
+        if count > _MAX_MEMBERS:
+            raise BadZip("", f"it has more than {_MAX_MEMBERS:,} members, the most that are read")
+        return _members(path, descriptor, _rows(blob, count), start)
 
 
-def central_directory(descriptor: int, length: int, limit: int = MAX32) -> tuple[bytes, int, int]:
-    """The records of the central directory of an open zip of ``length`` bytes, where they start,
-    and how many there are said to be.
+def central_directory(
+    descriptor: int, length: int, limit: int = _MAX_DIRECTORY
+) -> tuple[bytes, int, int]:
+    """The bytes of the central directory of an open zip of ``length`` bytes, where they start, and
+    the number of rows there are said to be.
 
     Raises BadZip if there is none, or if it has more than ``limit`` bytes.
     """
     tail_start = max(0, length - END.size - MAX16)
     tail = os.pread(descriptor, length - tail_start, tail_start)
-    at = tail.rfind(END_SIGNATURE)
-    while at >= 0 and at + END.size + int.from_bytes(tail[at + 20 : at + 22], "little") != len(
-        tail
-    ):
-        at = tail.rfind(END_SIGNATURE, 0, at)
-    if at < 0:
-        raise BadZip("", "it has no end-of-directory record: it is truncated, or no zip")
+    at = _end_record(tail)
     _, disk, first_disk, _, count, size, start, _ = END.unpack_from(tail, at)
     end = tail_start + at
-    locator_at = end - END64_LOCATOR.size
-    if locator_at >= 0:
-        locator = os.pread(descriptor, END64_LOCATOR.size, locator_at)
+    if end >= END64_LOCATOR.size:
+        locator = os.pread(descriptor, END64_LOCATOR.size, end - END64_LOCATOR.size)
         if locator.startswith(END64_LOCATOR_SIGNATURE):
-            _, disk, end, disks = END64_LOCATOR.unpack(locator)
-            record = os.pread(descriptor, END64.size, end)
+            _, disk, end64, disks = END64_LOCATOR.unpack(locator)
+            # The offset has 64 bits, and may be anything.
+            record = os.pread(descriptor, END64.size, end64) if end64 < end else b""
             if len(record) < END64.size or not record.startswith(END64_SIGNATURE) or disks != 1:
                 raise BadZip("", "its zip64 end-of-directory record is damaged")
             _, _, _, _, disk, first_disk, _, count, size, start = END64.unpack(record)
+            end = end64
     if disk or first_disk:
         raise BadZip("", "it is one part of a split zip")
     if start + size != end:
@@ -108,33 +132,30 @@ def central_directory(descriptor: int, length: int, limit: int = MAX32) -> tuple
     return os.pread(descriptor, size, start), start, count
 
 
-def _members(path: Path, descriptor: int, blob: bytes, end: int, count: int) -> list[Listed]:
-    members: list[Listed] = []
-    seen: set[str] = set()
-    spans: list[tuple[int, int, str]] = []
+def _end_record(tail: bytes) -> int:
+    """Where the end-of-directory record begins in the last bytes of a zip.
+
+    A comment follows it, which may itself hold the signature: the record is the one whose comment
+    ends with the file.
+    """
+    at = tail.rfind(END_SIGNATURE)
+    while at >= 0:
+        comment = tail[at + END.size - 2 : at + END.size]
+        if at + END.size + int.from_bytes(comment, "little") == len(tail):
+            return at
+        at = tail.rfind(END_SIGNATURE, 0, at)
+    raise BadZip("", "it has no end-of-directory record: it is truncated, or not a zip")
+
+
+def _rows(blob: bytes, count: int) -> Iterator[_Row]:
     at = 0
     for _ in range(count):
         if at + CENTRAL.size > len(blob) or not blob.startswith(CENTRAL_SIGNATURE, at):
             raise BadZip("", "its central directory is damaged")
-        (
-            _,
-            made_by,
-            _,
-            flags,
-            method,
-            _,
-            _,
-            crc,
-            compressed_size,
-            size,
-            name_length,
-            extra_length,
-            comment_length,
-            _,
-            _,
-            attributes,
-            header,
-        ) = CENTRAL.unpack_from(blob, at)
+        fields = CENTRAL.unpack_from(blob, at)
+        made_by, (flags, method), crc = fields[1], fields[3:5], fields[7]
+        compressed_size, size, name_length, extra_length, comment_length = fields[8:13]
+        attributes, header = fields[15:17]
         at += CENTRAL.size
         raw = blob[at : at + name_length]
         at += name_length
@@ -144,32 +165,52 @@ def _members(path: Path, descriptor: int, blob: bytes, end: int, count: int) -> 
                 blob[at : at + extra_length], name, size, compressed_size, header
             )
         at += extra_length + comment_length
-        if flags & ENCRYPTED:
-            raise BadZip(name, "it is encrypted")
-        if method not in (STORED, DEFLATED):
-            raise BadZip(name, f"compression method {method} is neither stored nor deflated")
-        if is_unsafe(name.removesuffix("/")):
-            raise BadZip(name, "its name is not a plain relative path")
-        if name in seen:
-            raise BadZip(name, "it is there twice")
-        seen.add(name)
-        data = _data_offset(
-            descriptor, header, raw, name, (flags, method, crc, compressed_size, size)
+        yield _Row(
+            name, raw, made_by, flags, method, crc, compressed_size, size, attributes, header
         )
-        if data + compressed_size > end:
-            raise BadZip(name, "it reaches beyond the end of the file")
-        spans.append((header, data + compressed_size, name))
-        mode = attributes >> 16 if made_by >> 8 == UNIX else 0
-        members.append(Listed(name, mode, Member(path, data, method, crc, compressed_size, size)))
     if at != len(blob):
         raise BadZip("", "its central directory is longer than it says")
-    spans.sort()
+
+
+def _members(path: Path, descriptor: int, rows: Iterator[_Row], end: int) -> list[Listed]:
+    """The members of ``rows``, whose bytes all lie before ``end``."""
+    members: list[Listed] = []
+    seen: set[str] = set()
+    spans: list[tuple[int, int, str]] = []
+    for row in rows:
+        _refuse_unusable(row)
+        if row.name in seen:
+            raise BadZip(row.name, "it appears twice")
+        seen.add(row.name)
+        data = _data_offset(descriptor, row, end)
+        if data + row.compressed_size > end:
+            raise BadZip(row.name, "it reaches beyond the end of the file")
+        spans.append((row.header, data + row.compressed_size, row.name))
+        mode = row.attributes >> 16 if row.made_by >> 8 == UNIX else 0
+        content = Member(path, data, row.method, row.crc, row.compressed_size, row.size)
+        members.append(Listed(row.name, mode, content))
+    _refuse_overlaps(spans)
+    return members
+
+
+def _refuse_unusable(row: _Row) -> None:
+    if row.flags & ENCRYPTED:
+        raise BadZip(row.name, "it is encrypted")
+    if row.method not in (STORED, DEFLATED):
+        raise BadZip(row.name, f"compression method {row.method} is neither stored nor deflated")
+    if row.method == STORED and row.size != row.compressed_size:
+        raise BadZip(row.name, "it is stored, and has two sizes")
+    if problem := name_problem(row.name.removesuffix("/")):
+        raise BadZip(row.name, f"its name {problem}")
+
+
+def _refuse_overlaps(spans: list[tuple[int, int, str]]) -> None:
+    """Refuse members that share bytes: a small zip could hold any number of large files so."""
     previous = 0
-    for header, stop, name in spans:
+    for header, stop, name in sorted(spans):
         if header < previous:
             raise BadZip(name, "it overlaps another member")
         previous = stop
-    return members
 
 
 def _decoded(raw: bytes) -> str:
@@ -183,6 +224,7 @@ def _decoded(raw: bytes) -> str:
 def _zip64(
     extra: bytes, name: str, size: int, compressed_size: int, header: int
 ) -> tuple[int, int, int]:
+    """The three numbers, those that are MAX32 read from the zip64 field, which has only those."""
     values = [size, compressed_size, header]
     at = 0
     while at + 4 <= len(extra):
@@ -200,25 +242,26 @@ def _zip64(
     return values[0], values[1], values[2]
 
 
-def _data_offset(
-    descriptor: int, header: int, raw: bytes, name: str, listed: tuple[int, int, int, int, int]
-) -> int:
-    length = LOCAL.size + len(raw)
-    local = os.pread(descriptor, length, header)
+def _data_offset(descriptor: int, row: _Row, end: int) -> int:
+    """Where the bytes of a member start, once its local header was seen to agree with ``row``."""
+    length = LOCAL.size + len(row.raw)
+    # The offset has up to 64 bits, and may be anything.
+    local = os.pread(descriptor, length, row.header) if row.header < end else b""
     if len(local) < length or not local.startswith(LOCAL_SIGNATURE):
-        raise BadZip(name, "it is not where the central directory says")
+        raise BadZip(row.name, "it is not where the central directory says")
     _, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = LOCAL.unpack_from(
         local
     )
-    if local[LOCAL.size :] != raw or name_length != len(raw):
-        raise BadZip(name, "its local header has another name")
-    agrees = method == listed[1] and (flags ^ listed[0]) & ENCRYPTED == 0
+    if local[LOCAL.size :] != row.raw or name_length != len(row.raw):
+        raise BadZip(row.name, "its local header has another name")
+    agrees = method == row.method and (flags ^ row.flags) & ENCRYPTED == 0
+    # With a descriptor the numbers come after the data; with zip64 they are in the local field.
     if agrees and not flags & DESCRIPTOR:
         agrees = (
-            crc == listed[2]
-            and (compressed == listed[3] or compressed == MAX32)
-            and (size == listed[4] or size == MAX32)
+            crc == row.crc
+            and (compressed == row.compressed_size or compressed == MAX32)
+            and (size == row.size or size == MAX32)
         )
     if not agrees:
-        raise BadZip(name, "local header and central directory describe it differently")
-    return header + length + int(extra_length)
+        raise BadZip(row.name, "local header and central directory describe it differently")
+    return row.header + length + int(extra_length)

@@ -6,6 +6,9 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+MANIFEST_NAME = "bundle-manifest.json"
+"""The file of an archive in which ``bundle`` says what the archive is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inline:

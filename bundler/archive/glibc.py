@@ -5,16 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from bundler.archive.content import blocks
 from bundler.archive.entry import Entry, OnDisk
 from bundler.elf.info import MAGIC, ElfInfo, named_error, read_elf
 from bundler.errors import VerificationError
-
-if TYPE_CHECKING:
-    pass
-
 
 _IN_MEMORY = 32 << 20
 

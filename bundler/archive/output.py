@@ -36,7 +36,7 @@ class Output:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[Output]:
-        """Open ``path`` anew; nothing runs on when the block is left."""
+        """Open ``path``, emptied; nothing runs on when the block is left."""
         with path.open("wb", buffering=0) as file:
             output = cls(file.fileno())
             try:
@@ -62,7 +62,7 @@ class Output:
             rest = rest[len(part) :]
 
     def copy(self, descriptor: int, offset: int, length: int) -> bool:
-        """Append ``length`` bytes of another file; whether it has so many."""
+        """Append ``length`` bytes of another file; whether it has that many."""
         self.position += length
         while length:
             room = self._room()[:length]

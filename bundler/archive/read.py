@@ -2,66 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from bundler.archive.content import checked, whole
-from bundler.archive.directory import BadZip, Listed, is_unsafe, read_directory
-from bundler.archive.entry import Entry, Inline, OnDisk
-from bundler.archive.writer import MANIFEST_NAME
+from bundler.archive.content import whole
+from bundler.archive.directory import BadZip, Listed, read_directory
+from bundler.archive.entry import MANIFEST_NAME, Entry, Inline, Member, OnDisk
+from bundler.archive.links import MAX_LINK, BadLink, link_target
+from bundler.archive.names import name_problem, shown
 from bundler.errors import UsageError
-
-
-def read_manifest(archive: Path) -> dict[str, Any]:
-    """The manifest that `write_archive` put into ``archive``.
-
-    Raises UsageError if there is no such file or it is no archive of this tool.
-    """
-    for member in _listed(archive):
-        if member.name == MANIFEST_NAME:
-            try:
-                manifest = json.loads(b"".join(checked(member.content)))
-            except (ValueError, BadZip) as error:
-                raise _not_ours(archive, f"its {MANIFEST_NAME} is damaged") from error
-            if isinstance(manifest, dict):
-                return manifest
-    raise _not_ours(archive, f"it has no {MANIFEST_NAME}")
-
-
-def manifest_of(archive: Path, kind: str) -> dict[str, Any]:
-    """The manifest of an archive that is of ``kind`` ("venv", "deps").
-
-    Raises UsageError as `read_manifest`, and for another kind.
-    """
-    manifest = read_manifest(archive)
-    if manifest.get("kind") != kind:
-        raise UsageError(
-            f"{archive} is a {manifest.get('kind')} archive.",
-            f"Expected one that `bundle {kind}` made.",
-            "Name that one.",
-        )
-    return manifest
 
 
 def zip_entries(archive: Path, owner: str = "") -> list[Entry]:
     """The files and symlinks of a zip, its manifest left out; their bytes stay where they are.
 
-    Raises UsageError if it is no whole, safe zip.
+    Raises UsageError if it is not a whole, safe zip.
     """
     entries = []
-    for name, mode, content in _listed(archive):
+    for name, mode, content in listed(archive):
         if name.endswith("/") or name == MANIFEST_NAME:
             continue
         if stat.S_ISLNK(mode):
-            entries.append(Entry(name, mode, Inline(whole(content)), owner))
+            target = _target(archive, name, content)
+            entries.append(Entry(name, mode, Inline(target.encode()), owner))
         else:
             permissions = 0o755 if mode & 0o111 else 0o644
             entries.append(Entry(name, stat.S_IFREG | permissions, content, owner))
     return entries
+
+
+def _target(archive: Path, name: str, content: Member) -> str:
+    try:
+        return link_target(whole(content, MAX_LINK))
+    except BadLink as error:
+        raise not_ours(archive, f"{shown(name)}: it is a symlink {error}") from error
+    except BadZip as error:
+        raise not_ours(archive, f"{shown(name)}: {error.problem}") from error
 
 
 def tree_entries(folder: Path, prefix: str = "", owner: str = "") -> list[Entry]:
@@ -100,12 +78,8 @@ def _walk(folder: Path, inside: str) -> Iterator[tuple[Path, str]]:
 
 
 def _tree_entry(path: Path, name: str, root: Path, start: str, owner: str) -> Entry:
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise _unfit(path, "has a name that is not UTF-8") from error
-    if is_unsafe(name):
-        raise _unfit(path, "has a name that Flink's unzip would refuse")
+    if problem := name_problem(name):
+        raise _unfit(path, f"cannot be in an archive: its name {problem}")
     if path.is_symlink():
         real = Path(os.path.realpath(path))
         if not real.exists():
@@ -118,7 +92,7 @@ def _tree_entry(path: Path, name: str, root: Path, start: str, owner: str) -> En
         path = real
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise _unfit(path, "is no file, folder or symlink")
+        raise _unfit(path, "is not a file, folder or symlink")
     permissions = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     content = OnDisk(path, status.st_size)
     return Entry(f"{start}{name}", stat.S_IFREG | permissions, content, owner)
@@ -128,25 +102,28 @@ def _unfit(path: Path, problem: str) -> UsageError:
     return UsageError(
         f"{str(path)!r} {problem}.",
         "Expected files, folders and symlinks that stay inside.",
-        "Replace it or leave it out.",
+        "Replace it, or leave it out.",
     )
 
 
-def _listed(archive: Path) -> list[Listed]:
+def listed(archive: Path) -> list[Listed]:
+    """The members of an archive. Raises UsageError if it is not a whole, safe zip."""
     try:
         return read_directory(archive)
     except BadZip as error:
-        raise _not_ours(archive, str(error)) from error
+        raise not_ours(archive, str(error)) from error
     except OSError as error:
         raise UsageError(
             f"{archive} cannot be read: {error.strerror}.",
-            remedy="Give the path of an archive that exists.",
+            "Expected an archive that `bundle` made.",
+            "Check the path and its permissions.",
         ) from error
 
 
-def _not_ours(archive: Path, problem: str) -> UsageError:
+def not_ours(archive: Path, problem: str) -> UsageError:
+    """The error for a file that is not an archive as ``bundle`` makes it."""
     return UsageError(
-        f"{archive} is no archive of this tool: {problem}.",
-        "Expected one that `bundle venv`, `bundle deps` or `bundle data` made.",
+        f"{archive} was not made by bundle: {problem}.",
+        "Expected an archive that `bundle venv`, `bundle deps` or `bundle data` made.",
         "Build it again, or give another file.",
     )

@@ -11,6 +11,16 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from bundler.archive.content import whole
+from bundler.archive.directory import BadZip
+from bundler.archive.entry import Entry
+from bundler.archive.names import shown
+from bundler.errors import BuildError
+
+# Of half a million files.
+_MAX_BYTES = 64 << 20
+_MAX_ROWS = 1_000_000
+
 
 class Row(NamedTuple):
     """One file: path relative to site-packages, ``algorithm=digest`` and size, "" if unstated."""
@@ -20,18 +30,37 @@ class Row(NamedTuple):
     size: str
 
 
-def parse_record(data: bytes) -> list[Row]:
-    """The rows of a RECORD; ValueError if it is not one."""
-    rows = []
+def parse_record(data: bytes, most: int = _MAX_ROWS) -> list[Row]:
+    """The rows of a RECORD, at most ``most``; ValueError if it is not one or has more."""
+    rows: list[Row] = []
     try:
-        for fields in csv.reader(io.StringIO(data.decode(), newline=""), strict=True):
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
+    try:
+        for fields in csv.reader(io.StringIO(text, newline=""), strict=True):
             if len(fields) == 3:
                 rows.append(Row(fields[0], fields[1], fields[2]))
             elif fields:
                 raise ValueError(f"a line has {len(fields)} fields instead of 3")
+            if len(rows) > most:
+                raise ValueError(f"it has more than {most:,} lines")
     except csv.Error as error:
         raise ValueError(str(error)) from error
     return rows
+
+
+def read_record(entry: Entry) -> list[Row]:
+    """The rows of a RECORD among the entries of an archive. Raises BuildError if it is not one."""
+    try:
+        return parse_record(whole(entry.content, _MAX_BYTES))
+    except (ValueError, BadZip) as error:
+        problem = error.problem if isinstance(error, BadZip) else str(error)
+        raise BuildError(
+            f"{shown(entry.name)} ({entry.owner or 'the archive'}) cannot be read: {problem}.",
+            "Expected a line of path, hash and size for each file of a package.",
+            "Install this package again, or leave it out.",
+        ) from error
 
 
 def render_record(rows: Iterable[Row]) -> bytes:

@@ -10,25 +10,26 @@ import hashlib
 import posixpath
 import re
 import stat
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundler.archive.content import checked, whole
-from bundler.archive.directory import BadZip, Listed, read_directory
+from bundler.archive.content import blocks, checked, whole
+from bundler.archive.directory import BadZip
 from bundler.archive.entry import Entry, Inline, Member
-from bundler.archive.links import leaves
-from bundler.archive.record import Row, encoded, parse_record, render_record, row_of
-from bundler.errors import BuildError
+from bundler.archive.links import MAX_LINK, BadLink, Links, link_target
+from bundler.archive.names import name_problem, shown
+from bundler.archive.record import Row, encoded, render_record, row_of
+from bundler.archive.wheel_file import MAX_SCRIPT, WheelFile, open_wheel
 
 INSTALLER = "flink-bundler"
+SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 _FILE = stat.S_IFREG | 0o644
 _EXECUTABLE = stat.S_IFREG | 0o755
-_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-_WEAK_HASHES = ("md5", "sha1")
+_LINK = stat.S_IFLNK | 0o755
 _PYTHON_LINE = re.compile(rb"#!pythonw?(?=[\s])[^\n]*\n")
+_MAX_IN_MEMORY = 64 << 20
 
 # Read by sh, the first line is "exec PYTHON SCRIPT ARGUMENTS"; read by Python, both are a string.
 _LAUNCHER = "#!/bin/sh\n'''exec' {command} \"$0\" \"$@\"\n' '''\n"
@@ -89,164 +90,130 @@ def wheel_entries(wheel: Path, layout: Layout, owner: str = "") -> list[Entry]:
     Raises BuildError, naming wheel and member, if the wheel is damaged, unsafe or of a format
     that is not known.
     """
-    opened = _Opened.read(wheel, wheel.name)
-    owner = owner or opened.owner
-    site = layout.site_packages
-    entries: list[Entry] = []
-    rows: list[Row] = []
+    opened = open_wheel(wheel, wheel.name)
+    install = _Install(opened, layout, owner or opened.owner)
+    install.add_members()
+    install.add_scripts()
+    install.add_own_files()
+    _refuse_doubles(opened, install.entries)
+    return install.entries
 
-    def add(name: str, mode: int, content: Inline | Member, row: Row) -> None:
-        entries.append(Entry(name, mode, content, owner))
+
+@dataclass(slots=True)
+class _Install:
+    """One installation: its entries and rows of RECORD so far, and the bytes held in memory."""
+
+    opened: WheelFile
+    layout: Layout
+    owner: str
+    entries: list[Entry] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    in_memory: int = 0
+
+    def add_members(self) -> None:
+        """What the wheel has, each file where its scheme goes."""
+        opened = self.opened
+        skipped = {f"{opened.info}/{name}" for name in ("RECORD", "INSTALLER", *SIGNATURES)}
+        targets = link_targets(opened)
+        data_folder = f"{opened.info.removesuffix('.dist-info')}.data/"
+        stated = {row.path: row for row in opened.rows if row.hash}
+        site = self.layout.site_packages
+        for name, mode, content in opened.members:
+            if name in skipped or name.endswith("/"):
+                continue
+            if name.startswith(data_folder):
+                self._add_data(name, name[len(data_folder) :], mode, content, stated)
+            elif name in targets:
+                target = targets[name].encode()
+                row = stated.get(name) or row_of("", target)
+                self._add(f"{site}{name}", _LINK, Inline(target), row)
+            else:
+                row = stated.get(name) or _computed(opened, name, content)
+                self._add(f"{site}{name}", _kind(mode), content, row)
+
+    def add_scripts(self) -> None:
+        """What the entry points generate."""
+        for name, script in _entry_points(self.opened, self.layout):
+            self._add_bytes(f"{self.layout.scripts}{name}", _EXECUTABLE, script)
+
+    def add_own_files(self) -> None:
+        """INSTALLER, and RECORD once all else is there."""
+        info = f"{self.layout.site_packages}{self.opened.info}"
+        self._add_bytes(f"{info}/INSTALLER", _FILE, f"{INSTALLER}\n".encode())
+        self.rows.append(Row(f"{self.opened.info}/RECORD", "", ""))
+        record = Inline(render_record(self.rows))
+        self.entries.append(Entry(f"{info}/RECORD", _FILE, record, self.owner))
+
+    def _add(self, name: str, mode: int, content: Inline | Member, row: Row) -> None:
+        site = self.layout.site_packages
+        entry = Entry(name, mode, content, self.owner)
+        self.entries.append(entry)
         path = name[len(site) :] if name.startswith(site) else posixpath.relpath(name, site)
-        rows.append(Row(path, row.hash, row.size))
+        self.rows.append(Row(path, row.hash, str(entry.size)))
 
-    skipped = {f"{opened.info}/{name}" for name in ("RECORD", "INSTALLER", *_SIGNATURES)}
-    data_folder = f"{opened.info.removesuffix('.dist-info')}.data/"
-    for name, mode, content in opened.members:
-        if name in skipped or name.endswith("/"):
-            continue
-        row = opened.rows.get(name) or _computed(opened, name, content)
-        kind = _EXECUTABLE if mode & 0o111 else _FILE
-        if not name.startswith(data_folder):
-            if stat.S_ISLNK(mode):
-                link, target = _link_mode(opened, name, content), Inline(whole(content))
-                add(f"{site}{name}", link, target, row)
-            else:
-                add(f"{site}{name}", kind, content, row)
-            continue
-        scheme, _, rest = name[len(data_folder) :].partition("/")
-        if scheme == "scripts" and rest:
-            script = _script(opened, name, content, layout)
-            if script is None:
-                add(f"{layout.scripts}{rest}", _EXECUTABLE, content, row)
-            else:
-                add(f"{layout.scripts}{rest}", _EXECUTABLE, Inline(script), row_of("", script))
-            continue
+    def _add_bytes(self, name: str, mode: int, data: bytes) -> None:
+        self.in_memory += len(data)
+        if self.in_memory > _MAX_IN_MEMORY:
+            raise self.opened.fault("", f"its scripts have more than {_MAX_IN_MEMORY:,} bytes")
+        self._add(name, mode, Inline(data), row_of("", data))
+
+    def _add_data(
+        self, name: str, inside: str, mode: int, content: Member, stated: Mapping[str, Row]
+    ) -> None:
+        """A file below the wheel's .data folder, where it is called ``inside``."""
+        opened, layout = self.opened, self.layout
+        scheme, _, rest = inside.partition("/")
         folders = {
-            "purelib": site,
-            "platlib": site,
+            "purelib": layout.site_packages,
+            "platlib": layout.site_packages,
             "data": layout.data,
+            "scripts": layout.scripts,
             "headers": f"{layout.headers}{opened.distribution}/",
         }
         if scheme not in folders or not rest:
-            raise opened.fault(name, f"'{scheme}' is not a scheme of the wheel format")
-        add(f"{folders[scheme]}{rest}", kind, content, row)
-    for name, script in _entry_points(opened, layout):
-        add(f"{layout.scripts}{name}", _EXECUTABLE, Inline(script), row_of("", script))
-    installer = f"{INSTALLER}\n".encode()
-    add(f"{site}{opened.info}/INSTALLER", _FILE, Inline(installer), row_of("", installer))
-    record = f"{site}{opened.info}/RECORD"
-    rows.append(Row(record[len(site) :], "", ""))
-    entries.append(Entry(record, _FILE, Inline(render_record(rows)), owner))
-    _refuse_doubles(opened, entries)
-    return entries
+            raise opened.fault(name, f"'{shown(scheme)}' is not a scheme of the wheel format")
+        place = f"{folders[scheme]}{rest}"
+        if scheme == "scripts" and (script := _script(opened, name, content, layout)) is not None:
+            self._add_bytes(place, _EXECUTABLE, script)
+            return
+        row = stated.get(name) or _computed(opened, name, content)
+        self._add(place, _EXECUTABLE if scheme == "scripts" else _kind(mode), content, row)
 
 
-def check_wheel(path: Path, name: str = "") -> None:
-    """Read the whole wheel ``path``: structure, every member's CRC and every hash of RECORD.
+def link_targets(opened: WheelFile) -> dict[str, str]:
+    """The targets of the symlinks of a wheel, by their names in it.
 
-    ``name`` is its file name if ``path`` is a temporary one. Files that RECORD does not list are
-    let pass, as installers do.
-
-    Raises BuildError naming wheel and member.
+    Raises BuildError, naming it, for one that leads out of the wheel at any step.
     """
-    opened = _Opened.read(path, name or path.name)
-    for member, mode, content in opened.members:
-        row = opened.rows.get(member)
-        algorithm, _, wanted = row.hash.partition("=") if row else ("", "", "")
-        try:
-            digest = hashlib.new(algorithm or "sha256")
-        except ValueError as error:
-            raise opened.fault(member, f"RECORD has its hash as {algorithm}") from error
-        if algorithm in _WEAK_HASHES or not digest.digest_size:
-            raise opened.fault(member, f"RECORD has its hash as {algorithm}, which is not allowed")
-        try:
-            for block in checked(content):
-                digest.update(block)
-        except BadZip as error:
-            raise opened.fault(member, error.problem) from error
-        if wanted and urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() != wanted:
-            raise opened.fault(member, "its bytes do not have the hash that RECORD states")
-        if stat.S_ISLNK(mode):
-            _link_mode(opened, member, content)
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A wheel whose structure was found sound; ``rows`` is RECORD by path."""
-
-    label: str
-    members: list[Listed]
-    info: str
-    rows: Mapping[str, Row]
-
-    @classmethod
-    def read(cls, path: Path, label: str) -> _Opened:
-        try:
-            members = read_directory(path)
-        except BadZip as error:
-            raise _fault(label, error.member, error.problem) from error
-        except OSError as error:
-            raise _fault(label, "", f"it cannot be read ({error.strerror})") from error
-        by_name = {member.name: member.content for member in members}
-        opened = cls(label, members, _dist_info(label, by_name), {})
-        metadata = opened._text(by_name, "WHEEL")
-        version = re.search(r"^Wheel-Version:\s*(\d+)\.", metadata, re.MULTILINE)
-        if version is None or version[1] != "1":
-            raise opened.fault(f"{opened.info}/WHEEL", "its Wheel-Version is not 1.x")
-        record = opened._text(by_name, "RECORD")
-        try:
-            rows = {row.path: row for row in parse_record(record.encode())}
-        except ValueError as error:
-            raise opened.fault(f"{opened.info}/RECORD", f"it cannot be read: {error}") from error
-        return cls(label, members, opened.info, rows)
-
-    @property
-    def distribution(self) -> str:
-        return self.info.removesuffix(".dist-info").partition("-")[0]
-
-    @property
-    def owner(self) -> str:
-        return self.info.removesuffix(".dist-info").replace("-", " ", 1)
-
-    def _text(self, by_name: Mapping[str, Member], name: str) -> str:
-        content = by_name.get(f"{self.info}/{name}")
-        if content is None:
-            raise self.fault("", f"it has no {self.info}/{name}")
-        return self.read_text(f"{self.info}/{name}", content)
-
-    def read_text(self, name: str, content: Member) -> str:
-        return self.read_bytes(name, content).decode(errors="replace")
-
-    def read_bytes(self, name: str, content: Member) -> bytes:
-        try:
-            return b"".join(checked(content))
-        except BadZip as error:
-            raise self.fault(name, error.problem) from error
-
-    def fault(self, member: str, problem: str) -> BuildError:
-        return _fault(self.label, member, problem)
-
-
-def _fault(label: str, member: str, problem: str) -> BuildError:
-    return BuildError(
-        f"{label} cannot be used: {f'{member}: ' if member else ''}{problem}.",
-        "Expected a wheel as the binary distribution format describes it.",
-        "Fetch it again, or take another release or build of this package.",
-    )
-
-
-def _dist_info(label: str, names: Mapping[str, Member]) -> str:
-    folders = {
-        name.partition("/")[0] for name in names if name.partition("/")[0].endswith(".dist-info")
+    targets = {
+        name: _link_target(opened, name, content)
+        for name, mode, content in opened.members
+        if stat.S_ISLNK(mode) and not name.endswith("/")
     }
-    if len(folders) != 1:
-        found = ", ".join(sorted(folders)) or "none"
-        raise _fault(label, "", f"it must have one .dist-info folder and has {found}")
-    return folders.pop()
+    links = Links(targets)
+    for name in targets:
+        try:
+            links.end_of(name)
+        except BadLink as error:
+            raise opened.fault(name, f"it is a symlink {error}") from error
+    return targets
 
 
-def _computed(opened: _Opened, name: str, content: Member) -> Row:
+def _link_target(opened: WheelFile, name: str, content: Member) -> str:
+    try:
+        return link_target(whole(content, MAX_LINK))
+    except BadLink as error:
+        raise opened.fault(name, f"it is a symlink {error}") from error
+    except BadZip as error:
+        raise opened.fault(name, error.problem) from error
+
+
+def _kind(mode: int) -> int:
+    return _EXECUTABLE if mode & 0o111 else _FILE
+
+
+def _computed(opened: WheelFile, name: str, content: Member) -> Row:
+    """The row of a file that RECORD does not list."""
     digest = hashlib.sha256()
     try:
         for block in checked(content):
@@ -256,26 +223,25 @@ def _computed(opened: _Opened, name: str, content: Member) -> Row:
     return Row("", encoded(digest.digest()), str(content.size))
 
 
-def _link_mode(opened: _Opened, name: str, content: Member) -> int:
-    target = opened.read_text(name, content)
-    if leaves(name, target):
-        raise opened.fault(name, f"it is a symlink that leads out of the wheel ({target})")
-    return stat.S_IFLNK | 0o755
+def _script(opened: WheelFile, name: str, content: Member, layout: Layout) -> bytes | None:
+    """The script with our launcher; None if its first line does not ask for Python.
 
-
-def _script(opened: _Opened, name: str, content: Member, layout: Layout) -> bytes | None:
-    """The script with our launcher; None if its first line does not ask for Python."""
-    data = opened.read_bytes(name, content)
+    Programs of any size come as scripts too: only what begins as a Python script is read whole.
+    """
+    try:
+        start = next(blocks(content), b"")
+    except BadZip as error:
+        raise opened.fault(name, error.problem) from error
+    if not start.startswith(b"#!python"):
+        return None
+    data = opened.read(name, MAX_SCRIPT)
     line = _PYTHON_LINE.match(data)
     return layout.launcher + data[line.end() :] if line else None
 
 
-def _entry_points(opened: _Opened, layout: Layout) -> Iterator[tuple[str, bytes]]:
+def _entry_points(opened: WheelFile, layout: Layout) -> Iterator[tuple[str, bytes]]:
     name = f"{opened.info}/entry_points.txt"
-    content = next((member.content for member in opened.members if member.name == name), None)
-    if content is None:
-        return
-    text = opened.read_text(name, content)
+    text = opened.read_entry_points()
     if not re.search(r"^\[(console|gui)_scripts\]", text, re.MULTILINE):
         return
     from configparser import Error
@@ -283,18 +249,21 @@ def _entry_points(opened: _Opened, layout: Layout) -> Iterator[tuple[str, bytes]
     from installer.scripts import Script
     from installer.utils import parse_entrypoints
 
+    # In configparser these are references, which may expand to any size; entry points have none.
+    if "%(" in text:
+        raise opened.fault(name, "it has '%('")
     try:
         points = list(parse_entrypoints(text))
     except (Error, AssertionError) as error:
         raise opened.fault(name, "its scripts cannot be read") from error
     for script, module, attribute, section in points:
-        if "/" in script or script in ("", ".", ".."):
-            raise opened.fault(name, f"'{script}' is not a name for a script")
+        if "/" in script or name_problem(script):
+            raise opened.fault(name, f"'{shown(script)}' is not a name for a script")
         _, generated = Script(script, module, attribute, section).generate("python", "posix")
         yield script, layout.launcher + generated.partition(b"\n")[2]
 
 
-def _refuse_doubles(opened: _Opened, entries: list[Entry]) -> None:
+def _refuse_doubles(opened: WheelFile, entries: list[Entry]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:

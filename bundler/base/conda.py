@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from bundler.archive.content import blocks
 from bundler.archive.entry import Entry, Inline, OnDisk
-from bundler.archive.links import leaves
+from bundler.archive.links import is_inside
 from bundler.base.environment import CondaEnvironment, read_environment, read_yaml
 from bundler.base.prefix import STANDARD_LIBRARY_LEFT_OUT
 from bundler.base.solver import (
@@ -245,7 +245,7 @@ def _leads_somewhere(entry: Entry, known: Set[str]) -> bool:
         return True
     target = "".join(block.decode() for block in blocks(entry.content))
     where = posixpath.normpath(posixpath.join(posixpath.dirname(entry.name), target))
-    return not leaves(entry.name, target) and where in known
+    return is_inside(entry.name, target) and where in known
 
 
 def _distributions(names: Iterable[str], site_packages: str) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bundler.archive.zipformat import FIRST_TIME
 from bundler.containers.log import Log
 from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox
@@ -13,10 +14,6 @@ from bundler.errors import BuildError
 
 if TYPE_CHECKING:
     from bundler.target import Target
-
-
-EPOCH = "315532800"
-"""1980-01-01, the first time that a zip can hold."""
 
 
 _INSTALL = """
@@ -37,7 +34,7 @@ def prepare(box: Sandbox, options: ContainerOptions, log: Log) -> dict[str, str]
 
     Raises BuildError if one of them fails.
     """
-    environment = {"SOURCE_DATE_EPOCH": EPOCH, **settings_for(box), **options.environment}
+    environment = {"SOURCE_DATE_EPOCH": str(FIRST_TIME), **settings_for(box), **options.environment}
     if options.system_packages:
         log.heading("Installing system packages")
         names = ", ".join(options.system_packages)

@@ -10,14 +10,20 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from bundler.errors import VerificationError
 
 if TYPE_CHECKING:
+    from elftools.elf.dynamic import DynamicSection
     from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection
+    from elftools.elf.sections import Section
+
+_Item = TypeVar("_Item")
 
 MAGIC = b"\x7fELF"
 
@@ -25,6 +31,8 @@ _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 # Packed relative relocations: a library that has them is refused by any older loader.
 _NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
 _HIDDEN = 0x8000
+_MOST = 65_536
+_LONGEST = 16_384
 # The names under which pyelftools gives the text of a dynamic tag.
 _TEXT_TAGS = {
     "DT_NEEDED": "needed",
@@ -40,8 +48,8 @@ class ElfInfo:
 
     ``machine`` is the architecture ("x86_64", "aarch64"; else the constant of elf.h), ``needed``
     the DT_NEEDED names, ``runpath`` the DT_RUNPATH or DT_RPATH folders, ``soname`` the DT_SONAME.
-    ``glibc`` and ``glibcxx`` are the newest GLIBC_x.y and GLIBCXX_x.y.z required (zeros if none),
-    ``symbols`` what is imported at that glibc version, ``versions`` every version required.
+    ``glibc`` is the newest GLIBC_x.y required (zeros if none), ``symbols`` what is imported at that
+    glibc version, ``versions`` every version required.
     """
 
     machine: str
@@ -49,7 +57,6 @@ class ElfInfo:
     runpath: tuple[str, ...] = ()
     soname: str = ""
     glibc: tuple[int, int] = (0, 0)
-    glibcxx: tuple[int, int, int] = (0, 0, 0)
     symbols: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
 
@@ -61,18 +68,19 @@ def read_elf(source: bytes | BinaryIO) -> ElfInfo | None:
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     file.seek(0)
-    if file.read(4) != MAGIC:
+    if file.read(len(MAGIC)) != MAGIC:
         return None
-    from elftools.common.exceptions import ELFError
-    from elftools.construct.core import ConstructError
     from elftools.elf.elffile import ELFFile
 
-    file.seek(0)
     try:
-        return _read(ELFFile(file))
-    except (ELFError, ConstructError, struct.error, ValueError, OverflowError) as error:
+        length = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        return _read(ELFFile(file), length)
+    except Exception as error:
+        # Of a damaged file pyelftools raises nearly anything, KeyError and AssertionError among it.
+        said = str(error) if isinstance(error, _Damaged) else f"{type(error).__name__} {error}"
         raise VerificationError(
-            f"An ELF file is damaged: {error}.",
+            f"An ELF file is damaged: {' '.join(said.split())[:200]}.",
             "Expected a whole shared library or executable.",
             "Fetch or build the package that holds it again.",
         ) from error
@@ -87,65 +95,99 @@ def read_elf_file(path: Path) -> ElfInfo | None:
             raise named_error(error, str(path)) from error
 
 
-def _read(elf: ELFFile) -> ElfInfo | None:
-    from elftools.elf.dynamic import DynamicSection
-    from elftools.elf.gnuversions import GNUVerNeedSection
+class _Damaged(ValueError):  # noqa: N818 - it is turned into a VerificationError
+    """What a file says of itself is not possible."""
 
-    machine = _MACHINES.get(elf["e_machine"], str(elf["e_machine"]))
-    dynamic: DynamicSection | None = None
-    required: GNUVerNeedSection | None = None
-    for section in elf.iter_sections():
-        if isinstance(section, DynamicSection):
-            dynamic = section
-        elif isinstance(section, GNUVerNeedSection):
-            required = section
+
+def _read(elf: ELFFile, length: int) -> ElfInfo | None:
+    if elf["e_type"] == "ET_REL":
+        return None
+    dynamic, required = _sections(elf, length)
     if dynamic is None:
         return None
     texts: dict[str, list[str]] = {tag: [] for tag in _TEXT_TAGS}
-    for tag in dynamic.iter_tags():
+    for tag in _few(dynamic.iter_tags()):
         if attribute := _TEXT_TAGS.get(str(tag.entry.d_tag)):
-            texts[str(tag.entry.d_tag)].append(str(getattr(tag, attribute)))
+            texts[str(tag.entry.d_tag)].append(_name(getattr(tag, attribute)))
     runpath = texts["DT_RUNPATH"] or texts["DT_RPATH"]
     names: dict[int, str] = {}
-    if required is not None:
-        for _, versions in required.iter_versions():
-            names.update({version["vna_other"]: version.name for version in versions})
+    for _, versions in _few(required.iter_versions() if required is not None else ()):
+        for version in _few(versions):
+            names[version["vna_other"]] = _name(version.name)
     glibc = max((_glibc(name) for name in names.values()), default=(0, 0))
     indices = {index for index, name in names.items() if _glibc(name) == glibc > (0, 0)}
     return ElfInfo(
-        machine,
+        _MACHINES.get(elf["e_machine"], str(elf["e_machine"])),
         tuple(texts["DT_NEEDED"]),
         tuple(folder for folder in ":".join(runpath).split(":") if folder),
         "".join(texts["DT_SONAME"]),
         glibc,
-        max((_glibcxx(name) for name in names.values()), default=(0, 0, 0)),
-        _imports(elf, indices),
+        _imports(elf, indices, length),
         tuple(sorted(set(names.values()))),
     )
 
 
-def _imports(elf: ELFFile, indices: set[int]) -> tuple[str, ...]:
+def _sections(elf: ELFFile, length: int) -> tuple[DynamicSection | None, GNUVerNeedSection | None]:
+    """The sections with what is needed and in which versions."""
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
+    dynamic: DynamicSection | None = None
+    required: GNUVerNeedSection | None = None
+    for section in _few(elf.iter_sections()):
+        _name(section.name)
+        if isinstance(section, DynamicSection):
+            dynamic = section
+        elif isinstance(section, GNUVerNeedSection):
+            required = section
+    for found in (dynamic, required):
+        if found is not None:
+            _refuse_outside(found, length)
+    return dynamic, required
+
+
+def _imports(elf: ELFFile, indices: set[int], length: int) -> tuple[str, ...]:
     from elftools.elf.sections import SymbolTableSection
 
     versym, symbols = elf.get_section_by_name(".gnu.version"), elf.get_section_by_name(".dynsym")
     if not indices or versym is None or not isinstance(symbols, SymbolTableSection):
         return ()
+    for section in (versym, symbols):
+        _refuse_outside(section, length)
     raw = versym.data()
     order = "<" if elf.little_endian else ">"
     numbers = struct.unpack(f"{order}{len(raw) // 2}H", raw)
     found = [i for i, number in enumerate(numbers) if number & ~_HIDDEN in indices]
-    return tuple(sorted(symbols.get_symbol(i).name for i in found))
+    return tuple(sorted(_name(symbols.get_symbol(i).name) for i in _few(found)))
+
+
+def _refuse_outside(section: Section, length: int) -> None:
+    """Raise _Damaged for a section that is not plain bytes of the file, before they are read."""
+    if section.compressed or section["sh_offset"] + section["sh_size"] > length:
+        raise _Damaged("a section is not in the file")
+
+
+def _few(found: Iterable[_Item]) -> Iterator[_Item]:
+    """``found``, and _Damaged once that are more than any real file has.
+
+    Counts and steps of tables are free to be anything: a few bytes can make a table endless.
+    """
+    for number, item in enumerate(found):
+        if number >= _MOST:
+            raise _Damaged(f"a table has more than {_MOST:,} rows")
+        yield item
+
+
+def _name(text: str) -> str:
+    if len(text) > _LONGEST or not text.isprintable():
+        raise _Damaged("a name is too long or has control characters")
+    return text
 
 
 def _glibc(version: str) -> tuple[int, int]:
     if match := re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)*", version):
         return int(match[1]), int(match[2])
     return _NAMED_VERSIONS.get(version, (0, 0))
-
-
-def _glibcxx(version: str) -> tuple[int, int, int]:
-    match = re.fullmatch(r"GLIBCXX_(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (0, 0, 0)
 
 
 def named_error(error: VerificationError, name: str) -> VerificationError:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -24,10 +25,66 @@ _EXECUTABLE, _SHARED = 2, 3
 _NULL, _SYMTAB, _RELA, _NOBITS, _REL = 0, 2, 4, 8, 9
 _ALLOCATED = 2
 _DEBUG = (b".debug_", b".zdebug_", b".gdb_index", b".gnu_debuglink", b".gnu_debugaltlink")
-_SECTION_OFFSET = 0x28
+_SECTIONS_AT = 0x28
+"""Where the ELF header holds the offset of the section table."""
 _CHUNK = 1 << 20
 _PAGE = 1 << 16
 """The largest page of any architecture: no section that is not loaded asks for more alignment."""
+
+
+class _Header(NamedTuple):
+    """The file's header, Elf64_Ehdr in the gABI; offsets and sizes are in bytes."""
+
+    identification: bytes
+    kind: int
+    machine: int
+    version: int
+    entry: int
+    segments_at: int
+    sections_at: int
+    flags: int
+    header_size: int
+    segment_size: int
+    segment_count: int
+    section_size: int
+    section_count: int
+    names_index: int
+
+
+class _Section(NamedTuple):
+    """One row of the section table, Elf64_Shdr: what linkers and debuggers see of the file."""
+
+    name: int
+    kind: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    alignment: int
+    entry_size: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+class _Segment(NamedTuple):
+    """One row of the program headers, Elf64_Phdr: what the loader maps."""
+
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    physical: int
+    size: int
+    memory_size: int
+    alignment: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
 
 
 def strip(source: Path, out: Path, *, symbols: bool) -> bool:
@@ -38,7 +95,8 @@ def strip(source: Path, out: Path, *, symbols: bool) -> bool:
     lose.
     """
     with source.open("rb", buffering=0) as file:
-        plan = _plan(file.fileno(), symbols=symbols)
+        elf = _read(file.fileno())
+        plan = _plan(elf, symbols=symbols) if elf is not None else None
         if plan is None:
             return False
         with out.open("wb") as result:
@@ -55,6 +113,30 @@ def strip(source: Path, out: Path, *, symbols: bool) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Elf:
+    """What is known of a file before it is changed; ``names`` are the section names' bytes."""
+
+    length: int
+    header: _Header
+    segments: Sequence[_Segment]
+    sections: Sequence[_Section]
+    names: bytes
+
+    @property
+    def loaded_end(self) -> int:
+        """Where the last byte ends that the loader may read, the program headers included."""
+        table = self.header.segments_at + len(self.segments) * _SEGMENT.size
+        return max([table, *(segment.end for segment in self.segments)])
+
+    def is_loaded(self, section: _Section) -> bool:
+        """Whether some byte of the section is also part of a segment."""
+        return any(
+            section.offset < segment.end and segment.offset < section.end
+            for segment in self.segments
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """The file to write: literal bytes or (offset, length) of the source, then patches."""
 
@@ -62,98 +144,108 @@ class _Plan:
     patches: list[tuple[int, bytes]]
 
 
-def _plan(descriptor: int, *, symbols: bool) -> _Plan | None:
+def _read(descriptor: int) -> _Elf | None:
+    """Headers and section names; None if they do not describe a file that can be stripped."""
     length = os.fstat(descriptor).st_size
     start = os.pread(descriptor, _HEADER.size, 0)
     if len(start) < _HEADER.size or not start.startswith(_ELF64_LITTLE_ENDIAN):
         return None
-    header = _HEADER.unpack(start)
-    kind, segments_at, sections_at = header[1], header[5], header[6]
-    segment_count, section_count, names_index = header[10], header[12], header[13]
-    if max(segments_at, sections_at) > length:
-        return None
-    segment_table = os.pread(descriptor, segment_count * _SEGMENT.size, segments_at)
-    section_table = os.pread(descriptor, section_count * _SECTION.size, sections_at)
+    header = _Header._make(_HEADER.unpack(start))
     if (
-        kind not in (_EXECUTABLE, _SHARED)
-        or names_index >= section_count
-        or len(section_table) != section_count * _SECTION.size
-        or len(segment_table) != segment_count * _SEGMENT.size
+        header.kind not in (_EXECUTABLE, _SHARED)
+        or header.names_index >= header.section_count
+        or header.section_size != _SECTION.size
+        or (header.segment_count and header.segment_size != _SEGMENT.size)
+        or max(header.segments_at, header.sections_at) > length
     ):
         return None
-    sections = [list(fields) for fields in _SECTION.iter_unpack(section_table)]
-    loaded = [(fields[2], fields[2] + fields[5]) for fields in _SEGMENT.iter_unpack(segment_table)]
-    inside = [
-        (section[4], section[4] + section[5]) for section in sections if section[1] != _NOBITS
-    ]
-    if any(stop > length for _, stop in (*loaded, *inside)):
+    segment_table = os.pread(descriptor, header.segment_count * _SEGMENT.size, header.segments_at)
+    section_table = os.pread(descriptor, header.section_count * _SECTION.size, header.sections_at)
+    if (
+        len(segment_table) != header.segment_count * _SEGMENT.size
+        or len(section_table) != header.section_count * _SECTION.size
+    ):
         return None
-    names = os.pread(descriptor, sections[names_index][5], sections[names_index][4])
-    debug = {i for i, section in enumerate(sections) if names.startswith(_DEBUG, section[0])}
-    dropped = _dropped(sections, debug, names_index, loaded, symbols=symbols)
+    segments = [_Segment._make(fields) for fields in _SEGMENT.iter_unpack(segment_table)]
+    sections = [_Section._make(fields) for fields in _SECTION.iter_unpack(section_table)]
+    # Offsets are 64 bits wide and may be anything: what ends inside the file also begins there.
+    ends = [segment.end for segment in segments]
+    ends += [section.end for section in sections if section.kind != _NOBITS]
+    if any(end > length for end in ends):
+        return None
+    place = sections[header.names_index]
+    if place.kind == _NOBITS:
+        return None
+    return _Elf(length, header, segments, sections, os.pread(descriptor, place.size, place.offset))
+
+
+def _plan(elf: _Elf, *, symbols: bool) -> _Plan | None:
+    """How to write ``elf`` with less; None if there is nothing to lose.
+
+    Up to the end of what is loaded the file stays byte for byte; sections behind that move up,
+    one after another, and the section table, rewritten, comes last.
+    """
+    debug = {
+        index
+        for index, section in enumerate(elf.sections)
+        if elf.names.startswith(_DEBUG, section.name)
+    }
+    dropped = _dropped(elf, debug, symbols=symbols)
     if not dropped:
         return None
-
-    end = max([segments_at + len(segment_table), *(stop for _, stop in loaded)])
+    end = position = elf.loaded_end
     pieces: list[bytes | tuple[int, int]] = [(0, end)]
     patches: list[tuple[int, bytes]] = []
-    position = end
-    for index in sorted(range(section_count), key=lambda index: int(sections[index][4])):
+    sections = list(elf.sections)
+    # In the order of the file; the table itself keeps its order, since sections and symbols refer
+    # to sections by their numbers.
+    for index in sorted(range(len(sections)), key=lambda index: sections[index].offset):
         section = sections[index]
-        offset, size, alignment = section[4], section[5], section[8]
         if index in dropped:
-            if offset < end:
-                patches.append((offset, bytes(min(size, end - offset))))
+            # Bytes of it between segments cannot be cut out without moving what is loaded.
+            if section.offset < end:
+                patches.append((section.offset, bytes(min(section.size, end - section.offset))))
             # patchelf, which may come next, wants sections that have a symbol to keep their names.
-            sections[index] = (
-                [*section[:4], position, 0, *section[6:]] if index in debug else [0] * len(section)
-            )
-        elif section[1] not in (_NULL, _NOBITS) and offset >= end:
-            if alignment > _PAGE:
+            kept = section._replace(offset=position, size=0)
+            sections[index] = kept if index in debug else _Section(*[0] * len(section))
+        elif section.kind not in (_NULL, _NOBITS) and section.offset >= end:
+            if section.alignment > _PAGE:
                 return None
-            padding = -position % max(alignment, 1)
-            pieces += [bytes(padding), (offset, size)]
-            section[4] = position + padding
-            position += padding + size
+            padding = -position % max(section.alignment, 1)
+            pieces += [bytes(padding), (section.offset, section.size)]
+            sections[index] = section._replace(offset=position + padding)
+            position += padding + section.size
     padding = -position % 8
     table = b"".join(_SECTION.pack(*section) for section in sections)
-    if position + padding + len(table) >= length and not patches:
+    if position + padding + len(table) >= elf.length and not patches:
         return None
     pieces += [bytes(padding), table]
-    patches.append((_SECTION_OFFSET, struct.pack("<Q", position + padding)))
+    patches.append((_SECTIONS_AT, struct.pack("<Q", position + padding)))
     return _Plan(pieces, patches)
 
 
-def _dropped(
-    sections: list[list[int]],
-    debug: set[int],
-    names_index: int,
-    loaded: list[tuple[int, int]],
-    *,
-    symbols: bool,
-) -> set[int]:
+def _dropped(elf: _Elf, debug: set[int], *, symbols: bool) -> set[int]:
+    """The numbers of the sections that go; none at all where a section that is loaded needs one."""
     dropped = set(debug)
-    for index, section in enumerate(sections):
-        if symbols and section[1] == _SYMTAB:
+    for index, section in enumerate(elf.sections):
+        if symbols and section.kind == _SYMTAB:
             dropped.add(index)
-            if section[6] != names_index:
-                dropped.add(section[6])
-    for index, section in enumerate(sections):
-        if index not in dropped and section[6] in dropped and section[6]:
-            if section[1] not in (_RELA, _REL) or section[2] & _ALLOCATED:
+            # The link of a symbol table is its strings, which may also be the section names.
+            if section.link != elf.header.names_index:
+                dropped.add(section.link)
+    for index, section in enumerate(elf.sections):
+        if index not in dropped and section.link in dropped and section.link:
+            if section.kind not in (_RELA, _REL) or section.flags & _ALLOCATED:
                 return set()
             dropped.add(index)
     return {
         index
         for index in dropped
-        if index < len(sections)
-        and sections[index][5]
-        and sections[index][1] != _NOBITS
-        and not sections[index][2] & _ALLOCATED
-        and not any(
-            sections[index][4] < stop and begin < sections[index][4] + sections[index][5]
-            for begin, stop in loaded
-        )
+        if index < len(elf.sections)
+        and elf.sections[index].size
+        and elf.sections[index].kind != _NOBITS
+        and not elf.sections[index].flags & _ALLOCATED
+        and not elf.is_loaded(elf.sections[index])
     }
 
 

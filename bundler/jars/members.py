@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bundler.archive.content import blocks
-from bundler.archive.directory import (
+from bundler.archive.directory import BadZip, central_directory
+from bundler.archive.entry import Member
+from bundler.archive.zipformat import (
     CENTRAL,
     CENTRAL_SIGNATURE,
     DEFLATED,
@@ -17,10 +19,7 @@ from bundler.archive.directory import (
     LOCAL,
     LOCAL_SIGNATURE,
     STORED,
-    BadZip,
-    central_directory,
 )
-from bundler.archive.entry import Member
 from bundler.support.files import open_regular
 
 # The largest JARs that are published have some 300,000 files.

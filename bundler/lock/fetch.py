@@ -28,16 +28,17 @@ def fetch(
         session.progress,
         offline=session.offline,
         indexes=indexes,
-        check=_check_if_wheel,
+        check=lambda file, name: _check_if_wheel(file, name, session),
     )
 
 
-def _check_if_wheel(file: Path, name: str) -> None:
+def _check_if_wheel(file: Path, name: str, session: Session) -> None:
     if name.endswith(".whl"):
         from bundler.archive.binaries import check_binaries
-        from bundler.archive.wheel import check_wheel
+        from bundler.archive.wheel_rules import check_wheel
 
-        check_wheel(file, name)
+        for finding in check_wheel(file, name):
+            session.progress.warn(f"{name}: {finding}.")
         check_binaries(file, name)
 
 

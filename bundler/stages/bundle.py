@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.archive.read import manifest_of
+from bundler.archive.manifest import (
+    DepsManifest,
+    VenvManifest,
+    read_deps_manifest,
+    read_venv_manifest,
+)
+from bundler.archive.read import not_ours
 from bundler.errors import UsageError
 from bundler.jars.listing import JarFile, jar_list
 from bundler.stages.bundle_list import (
@@ -121,28 +127,25 @@ def bundle_of(
 
     Raises UsageError if an archive is missing or of another kind, or two are for different targets.
     """
-    for path, what in (
-        (venv, "a venv.zip"),
-        (deps, "a deps.zip"),
-        *((one, "a data archive") for one in data),
-    ):
-        if path is not None:
-            open_regular(path, what).close()
-    manifests = {
-        path: manifest_of(path, kind)
-        for path, kind in ((venv, "venv"), (deps, "deps"))
-        if path is not None
-    }
-    targets = {path: manifest["target"] for path, manifest in manifests.items()}
-    if venv and deps and targets[venv] != targets[deps]:
+    for path in data:
+        open_regular(path, "a data archive").close()
+    held = read_venv_manifest(venv) if venv else None
+    beside = read_deps_manifest(deps) if deps else None
+    if held and beside and held.target != beside.target:
         raise UsageError(
-            f"{venv} and {deps} are for different targets: {targets[venv]}, {targets[deps]}.",
+            f"{venv} and {deps} are for different targets: {_in_words(held)}; {_in_words(beside)}.",
             "One job has one Flink, one Python and one platform.",
             "Build one of them again.",
         )
-    first = next(iter(targets.values()), {"flink": flink})
-    target = Target.parse(**first)
+    manifest = held or beside
+    target = manifest.target.target if manifest else Target.parse(flink=flink)
     executable = f"python{target.python_minor}"
-    if venv:
-        executable = f"{venv.name}/{manifests[venv]['executable']}"
+    if venv and held:
+        if held.executable is None:
+            raise not_ours(venv, "its manifest does not name its Python")
+        executable = f"{venv.name}/{held.executable}"
     return Bundle(target, executable, venv, deps, tuple(data), jar_list(jars, progress))
+
+
+def _in_words(manifest: VenvManifest | DepsManifest) -> str:
+    return manifest.target.target.describe()

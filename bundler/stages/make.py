@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from bundler.archive.read import manifest_of
+from bundler.archive.manifest import read_venv_manifest
 from bundler.base.find import find_base
 from bundler.base.model import Base, BaseOptions
 from bundler.jars.listing import jar_list
@@ -51,9 +51,9 @@ class BuildResult:
 
 
 def read_venv(venv: Path) -> VenvContents:
-    """What the manifest of ``venv`` says. Raises UsageError as `manifest_of`."""
-    manifest = manifest_of(venv, "venv")
-    return VenvContents(manifest["packages"], str(manifest.get("python", "")), manifest["target"])
+    """What the manifest of ``venv`` says. Raises UsageError as `read_venv_manifest`."""
+    manifest = read_venv_manifest(venv)
+    return VenvContents(manifest.packages, manifest.python or "", manifest.target.model_dump())
 
 
 def make_venv(request: BuildRequest, out: Path) -> Packed:

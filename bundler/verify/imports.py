@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bundler.archive.content import whole
 from bundler.archive.entry import Entry
 from bundler.archive.read import zip_entries
-from bundler.archive.record import parse_record
+from bundler.archive.record import read_record
 from bundler.errors import UsageError, VerificationError
 from bundler.support.process import Finished, run
 from bundler.support.progress import SILENT, Progress
@@ -75,11 +74,6 @@ class ImportReport:
     failures: tuple[ImportFailure, ...]
     seconds: float
 
-    @property
-    def ok(self) -> bool:
-        """Whether everything imports."""
-        return not self.failures
-
 
 def top_level_modules(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
     """Each distribution's top-level modules, from its RECORD: {"numpy": ("numpy",), ...}.
@@ -91,7 +85,7 @@ def top_level_modules(entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
     modules: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         if match := _RECORD.search(entry.name):
-            paths = [row.path for row in parse_record(whole(entry.content))]
+            paths = [row.path for row in read_record(entry)]
             modules[match[1]] = tuple(sorted(_modules(paths)))
     return dict(sorted(modules.items()))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from bundler.archive.wheel import check_wheel
+from bundler.archive.wheel_rules import check_wheel
 from bundler.errors import BuildError
 from bundler.wheels.runpath import remove_foreign_runpaths
 

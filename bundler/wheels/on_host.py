@@ -15,6 +15,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from bundler.archive.zipformat import FIRST_TIME
 from bundler.errors import BuildError, BundlerError
 from bundler.session import Session
 from bundler.support.cache import is_kept
@@ -31,7 +32,6 @@ from bundler.wheels.trees import check_sdist, copy_tree
 _RECIPE = "2"
 _BUILD_SECONDS = 1800.0
 _NO_COMPILER = {"CC": "false", "CXX": "false", "FC": "false", "CARGO": "false"}
-_EPOCH = "315532800"  # 1980-01-01, the first time that a zip can hold
 
 
 class TargetNeededError(BundlerError):
@@ -85,7 +85,7 @@ def _build(source: Source, out: Path, *, offline: bool, compiler: bool) -> Finis
     command += ["--python", sys.executable, "--out-dir", out, *settings.uv_arguments()]
     if offline:
         command.append("--offline")
-    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": _EPOCH}
+    environment = {**settings.environment(), "SOURCE_DATE_EPOCH": str(FIRST_TIME)}
     if not compiler:
         environment |= _NO_COMPILER
     bound = ["--exclude-newer", source.created] if source.created else []

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler.archive.zipformat import FIRST_TIME
 from bundler.containers.log import Log
 from bundler.containers.sandbox import Sandbox
-from bundler.containers.steps import EPOCH
 from bundler.wheels.built import settle, wheel_name
 from bundler.wheels.fit import check_wheel
 
@@ -24,7 +24,9 @@ def repair(box: Sandbox, wheel: str, folder: str, target: Target, log: Log) -> N
     """
     log.heading(f"Repairing {wheel.rpartition('/')[2]}")
     command = ["auditwheel", "repair", "--plat", target.platform, "--only-plat", "-w", folder]
-    status = box.run([*command, wheel], log.line, environment={"SOURCE_DATE_EPOCH": EPOCH})
+    status = box.run(
+        [*command, wheel], log.line, environment={"SOURCE_DATE_EPOCH": str(FIRST_TIME)}
+    )
     if status == 0:
         return
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundler.archive.directory import is_unsafe
 from bundler.archive.entry import Entry
-from bundler.archive.read import manifest_of, zip_entries
-from bundler.archive.wheel import check_wheel, target_layout, wheel_entries
+from bundler.archive.manifest import read_venv_manifest
+from bundler.archive.names import name_problem
+from bundler.archive.read import zip_entries
+from bundler.archive.wheel import target_layout, wheel_entries
+from bundler.archive.wheel_rules import check_wheel
 from bundler.archive.writer import write_archive
 from bundler.base.environment import read_environment
 from bundler.elf.info import read_elf
@@ -92,7 +94,7 @@ def _archive(data: bytes, folder: Path) -> object:
 
 def _written(entries: Sequence[Entry], folder: Path) -> object:
     for entry in entries:
-        assert not is_unsafe(entry.name), f"a name that leads out: {entry.name!r}"
+        assert not name_problem(entry.name), f"a name that leads out: {entry.name!r}"
     out = folder / "out.zip"
     try:
         written = write_archive(entries, out)
@@ -118,7 +120,7 @@ def _unpacked(archive: Path, folder: Path) -> None:
 
 def _manifest(data: bytes, folder: Path) -> object:
     path = _file(zip_of_files({"bundle-manifest.json": data}), folder, "venv.zip")
-    manifest_of(path, "venv")
+    read_venv_manifest(path)
     return bundle_of(venv=path)
 
 

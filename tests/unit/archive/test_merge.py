@@ -37,8 +37,3 @@ def test_different_bytes_of_two_owners_are_refused(other: str) -> None:
             ]
         )
     assert "avro 1.12 and avro-python3 1.9 both have avro/io.py" in str(caught.value)
-
-
-def test_a_file_where_another_has_a_folder_is_refused() -> None:
-    with pytest.raises(BuildError, match="one has a file a, which is a folder of two"):
-        merge([[text_entry("a", "", owner="one")], [text_entry("a/b/c", "", owner="two")]])

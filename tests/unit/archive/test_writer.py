@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from bundler.archive.entry import Entry, Inline, Member, OnDisk, text_entry
-from bundler.archive.read import read_manifest, tree_entries, zip_entries
+from bundler.archive.entry import MANIFEST_NAME, Entry, Inline, Member, OnDisk, text_entry
+from bundler.archive.read import tree_entries, zip_entries
 from bundler.archive.wheel import target_layout, wheel_entries
-from bundler.archive.writer import MANIFEST_NAME, write_archive
+from bundler.archive.writer import write_archive
 from bundler.errors import BuildError, UsageError
 from bundler.verify.zips import check_archive, unpack
 from tests.support.making_wheels import wheel
@@ -187,20 +187,25 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     entries = [text_entry("a", "1", owner="one"), text_entry("a", "1", owner="two")]
-    with pytest.raises(BuildError, match="a is there twice: one and two"):
+    with pytest.raises(BuildError, match="a appears twice: from one and from two"):
         write_archive(entries, tmp_path / "out.zip")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../b", "a\\b", ""])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BuildError, match="is not a name for an archive"):
+    with pytest.raises(
+        BuildError, match=r"^The name '.*' \(the archive\) is not a plain relative path"
+    ):
         write_archive([text_entry(name, "x")], tmp_path / "out.zip")
 
 
 @pytest.mark.parametrize("target", ["/usr/bin/python3", "../../python3", "../..", ""])
 def test_a_symlink_that_leads_out_is_refused(tmp_path: Path, target: str) -> None:
-    with pytest.raises(BuildError, match="bin/python is a symlink to"):
+    with pytest.raises(
+        BuildError,
+        match=r"bin/python \(the archive\) is a symlink (that leads out of the archive|without)",
+    ):
         write_archive([link("bin/python", target)], tmp_path / "out.zip")
 
 
@@ -211,8 +216,6 @@ def test_a_symlink_has_the_mode_of_the_file_at_its_end(tmp_path: Path) -> None:
         Entry("secret", 0o100600, Inline(b"s")),
         link("folder-link", "folder"),
         text_entry("folder/x", "x"),
-        link("loop", "pool"),
-        link("pool", "loop"),
     ]
     archive = write_archive(entries, tmp_path / "out.zip")
     with zipfile.ZipFile(archive.path) as opened:
@@ -305,15 +308,3 @@ def test_an_archive_that_is_there_stays_when_the_next_one_fails(tmp_path: Path) 
     with pytest.raises(BuildError):
         write_archive([link("a", "/etc")], out)
     assert hashlib.sha256(out.read_bytes()).hexdigest() == first.sha256
-
-
-def test_the_manifest_is_read_back_and_only_from_archives_of_this_tool(tmp_path: Path) -> None:
-    ours = write_archive([text_entry("a", "a")], tmp_path / "ours.zip", manifest={"kind": "deps"})
-    assert read_manifest(ours.path) == {"kind": "deps"}
-    assert [entry.name for entry in zip_entries(ours.path)] == ["a"]
-    foreign = tmp_path / "foreign.zip"
-    with zipfile.ZipFile(foreign, "w") as archive:
-        archive.writestr("a", "a")
-    for path in (foreign, tmp_path / "none.zip", Path(__file__)):
-        with pytest.raises(UsageError):
-            read_manifest(path)

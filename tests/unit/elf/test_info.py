@@ -72,8 +72,7 @@ def test_cxx_versions_are_read(cc: str, tmp_path: Path) -> None:
         pytest.skip("no C++ compiler")
     info = read_elf_file(tmp_path / "c")
     assert info is not None
-    assert info.glibcxx >= (3, 4, 0)
-    assert f"GLIBCXX_{'.'.join(map(str, info.glibcxx)).removesuffix('.0')}" in info.versions
+    assert any(version.startswith("GLIBCXX_3.4") for version in info.versions)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x7f", b"import os\n", b"#!/bin/sh\n" + b"\0" * 100])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.read import zip_entries
-from bundler.archive.wheel import check_wheel as check_whole
+from bundler.archive.wheel_rules import check_wheel as check_whole
 from bundler.elf.info import read_elf
 from bundler.target import Target
 from bundler.wheels.fit import wheel_faults
