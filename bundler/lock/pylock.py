@@ -30,15 +30,18 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from bundler.errors import ResolutionError, UsageError
-from bundler.support.files import whole_file
-from bundler.support.toml import tomllib
+from bundler.lock.sound import check_sound
+from bundler.support.files import read_bounded, whole_file
+from bundler.support.toml import parse_toml
 from bundler.target import Target
 
 Source = PackageWheel | PackageSdist | PackageVcs | PackageDirectory | PackageArchive
 
 # An ssh user is no secret, and is needed.
 _CREDENTIALS = re.compile(r"(?<=http://)[^/@\s]+@|(?<=https://)[^/@\s]+@")
-_HEADER = "# NewBase by `bundle lock`; change the requirements, not this file.\n"
+_LARGEST = 64 << 20
+_SHOWN = 300
+_HEADER = "# Made by `bundle lock`; change the requirements, not this file.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +185,39 @@ def _serves(locked: str, python: str) -> bool:
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock at ``path``. Raises UsageError if it is no valid PEP 751 file."""
+    """The lock at ``path``.
+
+    Raises UsageError if it is not a regular file of at most 64 MiB, not a PEP 751 file, or says
+    what cannot be right (`bundler.lock.sound.check_sound`).
+    """
+    data = read_bounded(path, _LARGEST, "a lock")
     try:
-        data = tomllib.loads(path.read_bytes().decode())
-        return Lock(Pylock.from_dict(data), path.parent)
-    except (PylockValidationError, ValueError) as error:
+        return Lock(parse_pylock(data), path.parent)
+    except ValueError as error:
         raise UsageError(
-            f"{path} is not a valid lock: {error}",
+            f"{path} is not a valid lock: {error}.",
             "Expected a PEP 751 pylock file.",
             "Remove it and run `bundle lock`.",
         ) from error
+
+
+def parse_pylock(data: bytes) -> Pylock:
+    """The lock that ``data`` holds. Raises ValueError, with a message for people, if none."""
+    try:
+        pylock = Pylock.from_dict(parse_toml(data))
+    except PylockValidationError as error:
+        raise ValueError(str(error)[:_SHOWN].removesuffix(".")) from error
+    check_sound(pylock)
+    return pylock
 
 
 def write_lock(lock: Lock, path: Path) -> None:
     """Write ``lock`` to ``path``, whose name must be one that PEP 751 allows."""
     if not is_valid_pylock_path(path):
         raise UsageError(
-            f"{path.name} is not a name for a lock.",
-            "PEP 751 wants pylock.toml or pylock.<name>.toml.",
-            "Choose such a name.",
+            f"{path.name!r} is not a name for a lock.",
+            "Expected pylock.toml or pylock.<name>.toml (PEP 751).",
+            "Change the name.",
         )
     with whole_file(path) as temporary:
         temporary.write_text(_HEADER + tomli_w.dumps(dict(lock.pylock.to_dict())), encoding="utf-8")

@@ -22,13 +22,12 @@ from packaging.utils import InvalidName, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from bundler.errors import ResolutionError, UsageError
-from bundler.lock.pylock import Lock, LockInputs, make_lock, moved
+from bundler.lock.pylock import Lock, LockInputs, make_lock, moved, parse_pylock
 from bundler.lock.requirements import Requirements, combined, read_requirements
 from bundler.lock.uv_errors import uv_error
 from bundler.session import Session
 from bundler.support.index import index_settings
 from bundler.support.process import Finished
-from bundler.support.toml import tomllib
 from bundler.support.uv import run_uv
 from bundler.target import Target
 
@@ -177,7 +176,7 @@ class _Solver:
         table = {"lock-version": "1.0", "created-by": "flink-bundler", "packages": packages}
         out.write_text(tomli_w.dumps(table), encoding="utf-8")
         self._run([*arguments, "--output-file", out])
-        return moved(Pylock.from_dict(tomllib.loads(out.read_text())), self.scratch, self.folder)
+        return moved(_parsed(out.read_bytes()), self.scratch, self.folder)
 
     def complete(self, pylock: Pylock) -> Pylock:
         """The same, with all published wheels of those packages that have none for the target.
@@ -209,7 +208,7 @@ class _Solver:
         return path
 
     def _compile(self, arguments: Sequence[str | Path]) -> Pylock:
-        return Pylock.from_dict(tomllib.loads(self._run(arguments)))
+        return _parsed(self._run(arguments).encode())
 
     def _run(self, arguments: Sequence[str | Path]) -> str:
         version = ["--python-version", self.target.python_full]
@@ -224,6 +223,18 @@ class _Solver:
                 finished.stderr, self.target, with_constraints=bool(self.problem.constraints)
             )
         return finished.stdout
+
+
+def _parsed(data: bytes) -> Pylock:
+    """What uv wrote: most of it an index told."""
+    try:
+        return parse_pylock(data)
+    except ValueError as error:
+        raise ResolutionError(
+            f"The index offers what cannot be locked: {error}.",
+            "Expected each file with a SHA-256 and a URL of http, https or file.",
+            "Check PIP_INDEX_URL, or leave out the index that offers it.",
+        ) from error
 
 
 def _with_unfit_wheels(pylock: Pylock, target: Target, requirements: Requirements) -> Iterator[str]:

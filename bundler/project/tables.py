@@ -21,17 +21,12 @@ from pydantic import (
 from bundler.errors import UsageError
 from bundler.support.files import read_bounded
 from bundler.support.problem import first_problem
-from bundler.support.toml import tomllib
+from bundler.support.toml import parse_toml
 
 FILE_NAME = "bundle.toml"
 
 _BYTES = 1 << 20
-_SHOWN = 200
 _LONGEST = 32_768
-# The time that the parser takes grows with the square of the parts of a key.
-_DEEP_KEY = re.compile(
-    rb"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""", re.ASCII
-)
 # A text of several lines may have line ends and tabs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -253,28 +248,14 @@ def _is_there(file: Path) -> bool:
 
 def _toml(file: Path) -> dict[str, Any]:
     data = read_bounded(file, _BYTES, f"a {FILE_NAME}")
-    if _DEEP_KEY.search(data):
-        raise _too_deep(file)
     try:
-        table: dict[str, Any] = tomllib.loads(data.decode())
+        return parse_toml(data)
     except ValueError as error:
-        # Beside TOMLDecodeError: text that is not UTF-8, a number of 5,000 digits, a 30 February.
         raise UsageError(
-            f"{file} is not TOML: {str(error)[:_SHOWN]}.",
-            "Expected UTF-8 text in TOML 1.0.",
-            "Edit that line.",
+            f"{file} is not TOML: {error}.",
+            "Expected TOML 1.0 in UTF-8, with the tables and arrays that the reference lists.",
+            "Edit that line, or check that this is the right file.",
         ) from error
-    except RecursionError as error:
-        raise _too_deep(file) from error
-    return table
-
-
-def _too_deep(file: Path) -> UsageError:
-    return UsageError(
-        f"{file} is nested too deeply.",
-        "Expected tables and arrays as the reference of bundle.toml lists them.",
-        "Check that this is the right file.",
-    )
 
 
 def _section(data: Mapping[str, Any]) -> Any:
