@@ -198,7 +198,8 @@ def publish(
 
     Example: bundle wheel publish wheelhouse/*.whl
     """
-    from bundler.wheelhouse.publish import Repository, publish
+    from bundler.wheelhouse.publish import publish
+    from bundler.wheelhouse.repository import Repository
 
     report = given(ctx, Report)
     tested = None
@@ -207,6 +208,6 @@ def publish(
     target = Repository(repository, simple_url, config_file)
     publish(files, target, report.progress(), tested=tested)
     report.result(
-        {"repository": repository, "files": [path.name for path in files]},
-        f"{len(files)} files are at {repository}.",
+        {"repository": target.shown, "files": [path.name for path in files]},
+        f"{len(files)} files are at {target.shown}.",
     )

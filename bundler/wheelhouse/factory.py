@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +22,12 @@ from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.settings import settings_for
 from bundler.containers.steps import prepare
 from bundler.containers.words import check_pythons, check_volume
-from bundler.errors import BuildError, UsageError, missing_extra
+from bundler.errors import BuildError, UsageError
 from bundler.session import Session
 from bundler.support.files import check_writable, whole_file
-from bundler.support.process import run
 from bundler.target import DEFAULT_PLATFORM, Target
 from bundler.wheelhouse.split import Split, split_wheels
+from bundler.wheelhouse.with_twine import check_with_twine
 from bundler.wheels.fit import wheel_faults
 from bundler.wheels.repair import built_name, fetch_built, repair
 
@@ -317,22 +316,3 @@ def _with_parts(made: BuiltWheel, split: Split) -> BuiltWheel:
 
 def _files(made: Sequence[BuiltWheel]) -> Iterator[Path]:
     yield from dict.fromkeys(path for item in made for path in (item.wheel, *item.libraries))
-
-
-def check_with_twine(files: Sequence[Path]) -> None:
-    """Raise BuildError for the first of ``files`` whose metadata an index would refuse.
-
-    Raises UsageError if twine is not installed.
-    """
-    finished = run([sys.executable, "-m", "twine", "check", *files], env={"NO_COLOR": "1"})
-    if finished.returncode == 0:
-        return
-    if "No module named twine" in finished.stderr:
-        raise missing_extra("wheel", "The check of wheels", ImportError(name="twine"))
-    lines = [line.strip() for line in (finished.stdout + finished.stderr).splitlines()]
-    said = [line for line in lines if line.startswith(("ERROR", "FAILED")) or "FAILED" in line]
-    raise BuildError(
-        f"twine refused the wheel: {' '.join(said) or ' '.join(lines[-3:])}",
-        "An index would refuse it too.",
-        "Change the project's metadata as twine says.",
-    )

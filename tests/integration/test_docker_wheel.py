@@ -22,7 +22,8 @@ from bundler.support.cache import Cache
 from bundler.support.interpreters import find_host
 from bundler.target import Target
 from bundler.wheelhouse.factory import BuiltWheel, WheelBuildOptions, build_wheels
-from bundler.wheelhouse.publish import Repository, publish
+from bundler.wheelhouse.publish import publish
+from bundler.wheelhouse.repository import Repository
 from tests.support.docker_engine import FREE_THREADED, debian_image, need_engine
 
 pytestmark = pytest.mark.docker

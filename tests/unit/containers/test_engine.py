@@ -15,7 +15,7 @@ from bundler.containers.recipes import recipes
 from bundler.errors import BuildError, UsageError
 from bundler.session import Session
 from bundler.support.cache import Cache
-from bundler.wheelhouse.publish import Repository
+from bundler.wheelhouse.repository import Repository
 
 
 def test_every_image_has_a_recipe_and_a_readme() -> None:
