@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bundler.errors import UsageError
-from bundler.plugins.find_plugins import Tree, conda_environment, trees
+from bundler.plugins.plugin_tree import Tree, trees
 from bundler.project.tables import Project, VenvTable
 from bundler.session import Session
 from bundler.support.cache import Cache
-from bundler.support.files import digest_of, whole_file
+from bundler.support.files import digest_of, read_bounded, whole_file
 
+_LONGEST = 1 << 20
 _FILES = ("environment.yml", "environment.yaml")
 
 
@@ -67,7 +68,7 @@ def conda_requests(paths: Iterable[Path], folder: Path) -> list[CondaRequest]:
         for path in paths
         for tree in trees(path)
         for name, descriptor in tree.descriptors()
-        if (environment := conda_environment(descriptor))
+        if (environment := descriptor.conda)
     ]
 
 
@@ -85,12 +86,13 @@ def _candidates(
     names = (*_FILES, f"{environment}.yml", f"{environment}.yaml")
     for name in names:
         if (member := (inside / name).as_posix()) in tree.names:
-            yield tree.text(member), tree.path / member if tree.path.is_dir() else None
-    beside = (tree.path / inside).parent if tree.path.is_dir() else tree.path.parent
+            yield tree.text(member, _LONGEST), tree.folder / member if tree.folder else None
+    beside = (tree.folder / inside).parent if tree.folder else tree.path.parent
     for where in (beside, folder):
         for name in names:
             if (where / name).is_file():
-                yield (where / name).read_text(encoding="utf-8", errors="replace"), where / name
+                data = read_bounded(where / name, _LONGEST, "an environment file")
+                yield data.decode("utf-8", "replace"), where / name
 
 
 def _name_in(text: str) -> str | None:

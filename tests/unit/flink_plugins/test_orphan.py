@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 MODULE = ROOT / "jobs" / "flink_plugins" / "operators" / "orphan.py"
 
@@ -18,6 +20,7 @@ def orphan():
     return module
 
 
+@pytest.mark.skipif(sys.version_info < (3, 8), reason="needs threading.get_native_id")
 def test_in_thread_mode_the_end_of_the_tasks_thread_closes():
     module, closed, ends = orphan(), threading.Event(), threading.Event()
 
