@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from bundler.archive.directory import is_unsafe
+from bundler.archive.names import name_problem
 from bundler.errors import UsageError
 from bundler.support.problem import first_problem
 
@@ -26,7 +26,7 @@ def _printable(text: str) -> str:
 
 
 def _inside(path: str) -> str:
-    if is_unsafe(path):
+    if name_problem(path):
         raise ValueError("a path inside of the plugin")
     return path
 

@@ -18,9 +18,9 @@ def test_on_python_3_7(tmp_path):
     python = find_host(Target("1.16.3", "3.7"))
     if python is None:
         pytest.skip("no Python 3.7 on this machine")
-    environment = tmp_path / "venv"
+    environment, oldest = tmp_path / "venv", python.interpreter.executable
     subprocess.run(
-        [find_uv_bin(), "venv", "--quiet", "--python", python.interpreter.executable, environment],
+        [find_uv_bin(), "venv", "--quiet", "--python", oldest, environment],
         check=True,
     )
     packages = ["pytest", "pytest-timeout", "ekuiper", "ruamel.yaml", "setuptools<68"]
