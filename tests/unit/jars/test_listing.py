@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -217,3 +218,14 @@ def test_a_pipe_or_a_device_is_told_of_at_once(tmp_path):
         jar_list([tmp_path / "pipe.jar"])
     with pytest.raises(UsageError, match=r"zero\.jar is a device"):
         jar_list([tmp_path / "zero.jar"])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_large_and_empty_files_are_read_whole(tmp_path, method):
+    jar = tmp_path / "a.jar"
+    with zipfile.ZipFile(jar, "w", method) as archive:
+        archive.writestr("a/A.class", os.urandom(3 << 20) + bytes(5 << 20))
+        archive.writestr("a/Empty.class", b"")
+        archive.mkdir("b") if sys.version_info >= (3, 11) else None
+
+    assert jar_list([jar])[0].size == jar.stat().st_size
