@@ -17,12 +17,15 @@ from bundler.archive.writer import write_archive
 from bundler.base.model import Base
 from bundler.errors import BundlerError
 from bundler.session import Session
-from bundler.support.files import fault, sha256_of, whole_file, whole_folder
+from bundler.support.cache import remove_unless_file, remove_unless_folder
+from bundler.support.files import fault, read_bounded, sha256_of, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from bundler.archive.entry import Entry
     from bundler.support.cache import Cache
     from bundler.support.progress import Progress
+
+_LARGEST_FACTS = 4 << 20
 
 RECIPE = "2"
 """Part of every key: to be raised when the same Python would give other bytes than before."""
@@ -50,10 +53,11 @@ def load(cache: Cache, identity: str, kind: str, reason: str) -> Base | None:
     files that it was made from have changed since.
     """
     try:
-        sources = json.loads(cache.path("base", identity, "sources.json").read_bytes())
+        kept = cache.path("base", identity, "sources.json")
+        sources = json.loads(read_bounded(kept, _LARGEST_FACTS))
         folder = cache.path("base", _state(identity, [Path(source) for source in sources]), "base")
         return _read(folder, kind, reason)
-    except (OSError, ValueError, KeyError, BundlerError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, BundlerError):
         return None
 
 
@@ -79,10 +83,14 @@ def keep(
             made = make(Path(staging))
             sources = [path.absolute() for path in made.sources]
             folder = session.cache.path("base", _state(identity, sources), "base")
+            # Damaged, or not of this program's making
+            remove_unless_folder(folder)
             shutil.rmtree(folder, ignore_errors=True)
             with whole_folder(folder) as temporary:
                 _write(made, temporary, session.progress)
-        with whole_file(session.cache.path("base", identity, "sources.json")) as path:
+        place = session.cache.path("base", identity, "sources.json")
+        remove_unless_file(place)
+        with whole_file(place) as path:
             path.write_text(json.dumps([str(source) for source in sources]))
     return _read(folder, kind, reason)
 
@@ -103,7 +111,7 @@ def _write(made: NewBase, folder: Path, progress: Progress) -> None:
 
 
 def _read(folder: Path, kind: str, reason: str) -> Base:
-    facts = json.loads((folder / "base.json").read_bytes())
+    facts = json.loads(read_bounded(folder / "base.json", _LARGEST_FACTS))
     archive = folder / "base.zip"
     if sha256_of(archive) != facts["sha256"]:
         raise ValueError(archive)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from bundler.containers.engine import architecture_of, engine_words
 from bundler.containers.image_build import build_image
 from bundler.containers.recipes import recipes, reference_of
-from bundler.errors import BuildError, not_cached
+from bundler.errors import BuildError, UsageError, not_cached
 from bundler.session import Session
-from bundler.support.cache import Cache
-from bundler.support.files import whole_file
+from bundler.support.cache import Cache, remove_unless_file
+from bundler.support.files import read_bounded, whole_file
 from bundler.support.progress import Progress
 from bundler.target import Target
 
@@ -60,7 +60,9 @@ def obtain_image(
         )
     seen = SeenImage(str(image.id), next(iter(image.tags), str(image.id)))
     if _seen(session.cache, reference) != seen:
-        with whole_file(_memory(session.cache, reference)) as path:
+        place = _memory(session.cache, reference)
+        remove_unless_file(place)
+        with whole_file(place) as path:
             path.write_text(json.dumps([seen.id, seen.name]))
     return image
 
@@ -88,10 +90,10 @@ def _memory(cache: Cache, reference: str) -> Path:
 
 def _seen(cache: Cache, reference: str) -> SeenImage | None:
     try:
-        id_, name = json.loads(_memory(cache, reference).read_bytes())
-    except (OSError, ValueError):
+        id_, name = json.loads(read_bounded(_memory(cache, reference), 1 << 16))
+        return SeenImage(str(id_), str(name))
+    except (ValueError, TypeError, RecursionError, UsageError):
         return None
-    return SeenImage(id_, name)
 
 
 def _pull(client: DockerClient, reference: str, progress: Progress) -> Image:

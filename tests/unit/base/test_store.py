@@ -71,3 +71,32 @@ def test_a_cache_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BuildError, match="file"):
         keep(Session(Cache(tmp_path / "file")), key_of("a"), "host", "why", Maker())
+
+
+@pytest.mark.parametrize("thing", ["link", "file", "dangling"])
+def test_what_is_in_the_place_of_a_kept_base_is_replaced(tmp_path: Path, thing: str) -> None:
+    cache, maker = Cache(tmp_path / "cache"), Maker()
+    identity = key_of("host", "here")
+    first = keep(Session(cache), identity, "host", "why", maker)
+    (folder,) = cache.root.glob("base/*/*/base")
+    moved = folder.rename(tmp_path / "moved")
+    (moved / "base.zip").write_bytes(b"")
+    if thing == "file":
+        folder.write_text("")
+    else:
+        folder.symlink_to(moved if thing == "link" else tmp_path / "nowhere")
+    again = keep(Session(cache), identity, "host", "why", maker)
+    assert again == first
+    assert not folder.is_symlink()
+    assert (moved / "base.zip").read_bytes() == b""
+
+
+@pytest.mark.parametrize("text", ["3", "{}", "[]", '{"sha256": 1}', "[" * 9999, "null", '["a"]'])
+@pytest.mark.parametrize("name", ["base/base.json", "sources.json"])
+def test_facts_that_are_damaged_are_made_again(tmp_path: Path, name: str, text: str) -> None:
+    cache, maker = Cache(tmp_path / "cache"), Maker()
+    identity = key_of("host", "here")
+    first = keep(Session(cache), identity, "host", "why", maker)
+    (place,) = cache.root.glob(f"base/*/*/{name}")
+    place.write_text(text)
+    assert keep(Session(cache), identity, "host", "why", maker) == first
