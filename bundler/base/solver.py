@@ -8,6 +8,7 @@ are bounded.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bundler.session import Session
     from bundler.target import Target
 
+SECONDS_VARIABLE = "BUNDLE_CONDA_TIMEOUT"
 _SOLVE_SECONDS = 1200.0
 _INSTALL_SECONDS = 3600.0
 _MEMORY = 4 << 30
@@ -152,6 +154,7 @@ def _ask(
     task: Task | None = None,
 ) -> dict[str, object]:
     """The worker's answer to a question of ``kind``. Raises the error that it answers with."""
+    seconds = _allowed(seconds)
     question = {"kind": kind, "problem": problem.as_json(), "memory": _MEMORY, **values}
     with _worker(seconds) as (process, errors):
         assert process.stdin is not None
@@ -170,6 +173,24 @@ def _ask(
             else:
                 return message
         raise _ended(process.wait(), errors, seconds)
+
+
+def _allowed(seconds: float) -> float:
+    """``seconds``, or those that the user set. Raises UsageError for what is not a number."""
+    given = os.environ.get(SECONDS_VARIABLE)
+    if not given:
+        return seconds
+    try:
+        chosen = float(given)
+    except ValueError:
+        chosen = 0.0
+    if not 0 < chosen <= threading.TIMEOUT_MAX:
+        raise UsageError(
+            f"{SECONDS_VARIABLE} is {given[:80]!r}.",
+            "Expected the seconds that conda's solver may take.",
+            "Change or unset it (default: 1200, and 3600 to install).",
+        )
+    return chosen
 
 
 @contextmanager
@@ -230,5 +251,6 @@ def _ended(status: int, errors: IO[bytes], seconds: float) -> BuildError:
     return BuildError(
         f"conda's solver gave no answer: {cause}.",
         f"Expected one with at most {_MEMORY >> 30} GiB of memory, within {seconds:g} s.",
-        "Name fewer channels or narrower versions in the environment file, and try again.",
+        "Name fewer channels or narrower versions in the environment file, or set "
+        f"{SECONDS_VARIABLE} to more seconds.",
     )

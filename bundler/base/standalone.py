@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bundler.target import Target
 
 _REMEMBERED_SECONDS = 3600
+_DOWNLOAD_SECONDS = 1800.0
 
 
 def cached_standalone(target: Target, cache: Cache) -> Base | None:
@@ -51,6 +52,7 @@ def obtain_standalone_base(target: Target, session: Session) -> Base:
                 ["python", "install", "--no-bin", "--install-dir", folder, request],
                 cwd=staging,
                 env={"UV_PYTHON_DOWNLOADS": "automatic", "NO_COLOR": "1"},
+                timeout=_DOWNLOAD_SECONDS,
             )
         if finished.returncode:
             error = _failed(target, _cause(finished.stderr))

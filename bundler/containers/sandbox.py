@@ -138,9 +138,19 @@ class Sandbox:
                 "Expected the command before to write it.",
                 "Choose another image with --image, or see what the build does.",
             ) from error
+        try:
+            return self._written(_Stream(stream), path, folder)
+        except tarfile.TarError as error:
+            raise BuildError(
+                f"{path} could not be copied out of the container: {error}.",
+                "Expected the engine to send all of it.",
+                "Check the engine's log and the free space on its disk.",
+            ) from error
+
+    def _written(self, stream: _Stream, path: str, folder: Path) -> list[Path]:
         written: list[Path] = []
         left = _LARGEST_COPY
-        with tarfile.open(fileobj=_Stream(stream), mode="r|") as tar:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.isfile() else None
                 name = PurePosixPath(member.name)

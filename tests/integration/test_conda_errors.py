@@ -115,10 +115,19 @@ def test_a_lock_that_is_none_is_an_error_every_time(tmp_path: Path) -> None:
 def test_a_solver_that_takes_too_long_is_ended(
     tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(solver, "_SOLVE_SECONDS", 0.01)
+    monkeypatch.setenv(solver.SECONDS_VARIABLE, "0.01")
     problem = CondaProblem((f"{host}/empty",), ("python",), TARGET)
     with pytest.raises(BuildError, match="conda's solver gave no answer: it was killed"):
         solve(problem, tmp_path, Session(Cache(tmp_path)))
+
+
+@pytest.mark.parametrize("given", ["x", "0", "-1", "nan", "inf", "1e99"])
+def test_the_time_allowed_is_a_number(
+    tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(solver.SECONDS_VARIABLE, given)
+    with pytest.raises(UsageError, match=f"BUNDLE_CONDA_TIMEOUT is '{given}'"):
+        solve(CondaProblem(("x",), ("python",), TARGET), tmp_path, Session(Cache(tmp_path)))
 
 
 def test_a_solver_that_takes_too_much_memory_is_ended(

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from bundler.archive.wheel import check_wheel
 from bundler.containers.engine import engine
 from bundler.containers.in_image import resolve_for_interpreter
 from bundler.containers.options import ContainerOptions
+from bundler.elf.info import read_elf
 from bundler.errors import BuildError, FetchError, VerificationError
 from bundler.lock.pylock import read_lock
 from bundler.lock.requirements import read_requirements
@@ -111,6 +113,22 @@ def test_the_second_build_is_a_cache_hit_and_another_option_is_not(
         [source], TARGET, Session(own_cache), options=offline(image, environment={"CFLAGS": "-O1"})
     )
     assert len(list(logs.iterdir())) == 2
+
+
+def test_no_folder_of_the_image_stays_in_a_wheel(
+    image: str, own_cache: Cache, tmp_path: Path
+) -> None:
+    foreign = "/opt/_internal/somewhere/lib"
+    source = c_source(tmp_path, "placed", flags=f"-Wl,-rpath,{foreign}")
+    (wheel,) = build_in_container([source], TARGET, Session(own_cache), options=offline(image))
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".so"))
+        data = archive.read(name)
+    info = read_elf(data)
+    assert info is not None
+    assert info.runpath == ()
+    assert foreign.encode() not in data
+    check_wheel(wheel)
 
 
 def test_a_source_tree_before_build_and_environment(
@@ -464,7 +482,7 @@ def test_offline_nothing_is_built(image: str, own_cache: Cache, tmp_path: Path) 
         )
     other = c_source(tmp_path, "built")
     build_in_container([other], TARGET, Session(own_cache), options=offline(image))
-    with pytest.raises(BuildError, match=r"unbuilt 1\.0, built in \S*debian:latest, is not"):
+    with pytest.raises(FetchError, match=r"unbuilt 1\.0, built in \S*debian:latest"):
         build_in_container(
             [source, other], TARGET, Session(own_cache, offline=True), options=offline(image)
         )
