@@ -110,12 +110,20 @@ class OpenedWheel:
             return seen
 
         extensions = [
-            name for name in self.binaries if _EXTENSION.search(name) and reached(name) & set(moved)
+            name
+            for name in self.binaries
+            if self._is_extension(name) and reached(name) & set(moved)
         ]
         files = set(moved)
         for name in [*extensions, *moved]:
             files |= reached(name)
         return sorted(extensions), sorted(files)
+
+    def _is_extension(self, name: str) -> bool:
+        """Whether CPython imports the binary ``name``: it takes a plain ``name.so`` too."""
+        module = PurePosixPath(name).name.removesuffix(".so").encode()
+        plain = name.endswith(".so") and b"\0PyInit_" + module + b"\0" in self.members[name]
+        return plain or _EXTENSION.search(name) is not None
 
 
 def too_large(wheel: OpenedWheel, size: int, max_size: int) -> BuildError:

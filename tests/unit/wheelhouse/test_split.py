@@ -263,6 +263,26 @@ def test_a_small_wheel_stays_as_it_is(tmp_path: Path) -> None:
     assert split.libraries == ()
 
 
+def test_an_extension_with_a_plain_name_is_put_together_too(tmp_path: Path) -> None:
+    extension = largest_extension()
+    module = extension.name.partition(".")[0]
+    plain = tmp_path / f"{module}.so"
+    plain.write_bytes(extension.read_bytes())
+    out = tmp_path / "out"
+    out.mkdir()
+    (split,) = split_wheels([wheel_of(tmp_path, plain)], LIMIT, out)
+    for path in (split.wheel, *split.libraries):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path / "site")
+    assert not (tmp_path / "site/big" / plain.name).exists()
+    said = subprocess.check_output(
+        [sys.executable, "-c", f"from big import {module}; print({module}.__file__)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "BIG_CACHE": str(tmp_path / "c")},
+        text=True,
+    )
+    assert said.startswith(str(tmp_path / "c"))
+
+
 def test_what_is_no_library_cannot_be_split(tmp_path: Path) -> None:
     wheel = wheel_of(tmp_path, largest_extension())
     with zipfile.ZipFile(wheel, "a") as archive:
