@@ -19,6 +19,7 @@ from bundler.archive.zipformat import (
     CENTRAL_SIGNATURE,
     DEFLATED,
     DESCRIPTOR,
+    DESCRIPTOR_SIGNATURE,
     ENCRYPTED,
     END,
     END64,
@@ -31,6 +32,7 @@ from bundler.archive.zipformat import (
     MAX16,
     MAX32,
     STORED,
+    UNICODE_EXTRA,
     UNIX,
     ZIP64_EXTRA,
 )
@@ -89,8 +91,8 @@ def read_directory(path: Path) -> list[Listed]:
 
     Raises BadZip for a file that is no whole zip, and for members that are encrypted, not stored
     or deflated, unsafely named, listed twice, overlapping, or described differently by their
-    local header; UsageError for what is not a regular file or does not exist, OSError if it
-    cannot be read.
+    local header, and for bytes between them; UsageError for what is not a regular file or does
+    not exist, OSError if it cannot be read.
     """
     with open_regular(path, "a zip archive") as file:
         descriptor = file.fileno()
@@ -121,7 +123,9 @@ def central_directory(
             record = os.pread(descriptor, END64.size, end64) if end64 < end else b""
             if len(record) < END64.size or not record.startswith(END64_SIGNATURE) or disks != 1:
                 raise BadZip("", "its zip64 end-of-directory record is damaged")
-            _, _, _, _, disk, first_disk, _, count, size, start = END64.unpack(record)
+            _, length64, _, _, disk, first_disk, _, count, size, start = END64.unpack(record)
+            if length64 != END64.size - 12 or end64 + END64.size + END64_LOCATOR.size != end:
+                raise BadZip("", "its zip64 end-of-directory record is not where it should be")
             end = end64
     if disk or first_disk:
         raise BadZip("", "it is one part of a split zip")
@@ -160,10 +164,10 @@ def _rows(blob: bytes, count: int) -> Iterator[_Row]:
         raw = blob[at : at + name_length]
         at += name_length
         name = _decoded(raw)
+        extra = blob[at : at + extra_length]
+        _refuse_extra(extra, name)
         if MAX32 in (size, compressed_size, header):
-            size, compressed_size, header = _zip64(
-                blob[at : at + extra_length], name, size, compressed_size, header
-            )
+            size, compressed_size, header = _zip64(extra, name, size, compressed_size, header)
         at += extra_length + comment_length
         yield _Row(
             name, raw, made_by, flags, method, crc, compressed_size, size, attributes, header
@@ -176,7 +180,7 @@ def _members(path: Path, descriptor: int, rows: Iterator[_Row], end: int) -> lis
     """The members of ``rows``, whose bytes all lie before ``end``."""
     members: list[Listed] = []
     seen: set[str] = set()
-    spans: list[tuple[int, int, str]] = []
+    spans: list[tuple[int, int, _Row]] = []
     for row in rows:
         _refuse_unusable(row)
         if row.name in seen:
@@ -185,11 +189,11 @@ def _members(path: Path, descriptor: int, rows: Iterator[_Row], end: int) -> lis
         data = _data_offset(descriptor, row, end)
         if data + row.compressed_size > end:
             raise BadZip(row.name, "it reaches beyond the end of the file")
-        spans.append((row.header, data + row.compressed_size, row.name))
+        spans.append((row.header, data + row.compressed_size, row))
         mode = row.attributes >> 16 if row.made_by >> 8 == UNIX else 0
         content = Member(path, data, row.method, row.crc, row.compressed_size, row.size)
         members.append(Listed(row.name, mode, content))
-    _refuse_overlaps(spans)
+    _refuse_strays(descriptor, spans, end)
     return members
 
 
@@ -204,21 +208,53 @@ def _refuse_unusable(row: _Row) -> None:
         raise BadZip(row.name, f"its name {problem}")
 
 
-def _refuse_overlaps(spans: list[tuple[int, int, str]]) -> None:
-    """Refuse members that share bytes: a small zip could hold any number of large files so."""
-    previous = 0
-    for header, stop, name in sorted(spans):
-        if header < previous:
-            raise BadZip(name, "it overlaps another member")
-        previous = stop
+def _refuse_strays(descriptor: int, spans: list[tuple[int, int, _Row]], end: int) -> None:
+    """Refuse members that share bytes, and bytes before ``end`` that belong to none.
+
+    By sharing, a small zip could hold any number of large files. In between could lie a member that
+    only those see who read a zip from its start, as installers do that do not wait for its end.
+    """
+    at, before = 0, None
+    for header, stop, row in sorted(spans, key=lambda span: span[:2]):
+        if header < at:
+            raise BadZip(row.name, "it overlaps another member")
+        _refuse_gap(descriptor, at, header, before)
+        at, before = stop, row
+    _refuse_gap(descriptor, at, end, before)
+
+
+def _refuse_gap(descriptor: int, at: int, end: int, before: _Row | None) -> None:
+    if before is not None and before.flags & DESCRIPTOR:
+        numbers = (before.crc, before.compressed_size, before.size)
+        long = struct.pack("<L2Q", *numbers)
+        short = struct.pack("<3L", *numbers) if max(numbers) <= MAX32 else long
+        found = os.pread(descriptor, min(end - at, 64), at)
+        if found.removeprefix(DESCRIPTOR_SIGNATURE) not in (short, long):
+            raise BadZip(before.name, "its data descriptor describes it differently")
+    elif at != end:
+        raise BadZip("", "it has bytes that belong to no member")
+
+
+def _refuse_extra(extra: bytes, name: str) -> None:
+    """Refuse extra fields that are cut, and one that gives the member another name."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        field = extra[at + 4 : at + 4 + length]
+        if len(field) < length:
+            raise BadZip(name, "its extra field is damaged")
+        # A version and a CRC come before the name.
+        if kind == UNICODE_EXTRA and field[5:] != name.encode():
+            raise BadZip(name, "its extra field gives it another name")
+        at += 4 + length
 
 
 def _decoded(raw: bytes) -> str:
-    # Wheels promise UTF-8 names whether or not the flag is set; only zips of old tools do not.
+    """A name; wheels and archives promise UTF-8, whether or not the flag for it is set."""
     try:
         return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp437")
+    except UnicodeDecodeError as error:
+        raise BadZip(raw.decode("cp437"), "its name is not UTF-8") from error
 
 
 def _zip64(
@@ -254,7 +290,7 @@ def _data_offset(descriptor: int, row: _Row, end: int) -> int:
     )
     if local[LOCAL.size :] != row.raw or name_length != len(row.raw):
         raise BadZip(row.name, "its local header has another name")
-    agrees = method == row.method and (flags ^ row.flags) & ENCRYPTED == 0
+    agrees = method == row.method and (flags ^ row.flags) & (ENCRYPTED | DESCRIPTOR) == 0
     # With a descriptor the numbers come after the data; with zip64 they are in the local field.
     if agrees and not flags & DESCRIPTOR:
         agrees = (
@@ -264,4 +300,5 @@ def _data_offset(descriptor: int, row: _Row, end: int) -> int:
         )
     if not agrees:
         raise BadZip(row.name, "local header and central directory describe it differently")
+    _refuse_extra(os.pread(descriptor, extra_length, row.header + length), row.name)
     return row.header + length + int(extra_length)

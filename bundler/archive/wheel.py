@@ -28,6 +28,8 @@ SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _FILE = stat.S_IFREG | 0o644
 _EXECUTABLE = stat.S_IFREG | 0o755
 _LINK = stat.S_IFLNK | 0o755
+# A script of this name would hide the Python that others in its folder start.
+_INTERPRETER = re.compile(r"pythonw?[0-9.]*t?", re.IGNORECASE)
 _PYTHON_LINE = re.compile(rb"#!pythonw?(?=[\s])[^\n]*\n")
 _MAX_IN_MEMORY = 64 << 20
 
@@ -257,7 +259,7 @@ def _entry_points(opened: WheelFile, layout: Layout) -> Iterator[tuple[str, byte
     except (Error, AssertionError) as error:
         raise opened.fault(name, "its scripts cannot be read") from error
     for script, module, attribute, section in points:
-        if "/" in script or name_problem(script):
+        if "/" in script or name_problem(script) or _INTERPRETER.fullmatch(script):
             raise opened.fault(name, f"'{shown(script)}' is not a name for a script")
         _, generated = Script(script, module, attribute, section).generate("python", "posix")
         yield script, layout.launcher + generated.partition(b"\n")[2]

@@ -19,7 +19,7 @@ MAX_SCRIPT = 16 << 20
 _MAX_WHEEL = 64 << 10
 _MAX_RECORD = 16 << 20
 _MAX_ENTRY_POINTS = 1 << 20
-_VERSION = re.compile(r"^Wheel-Version:[ \t]*([0-9]+)\.", re.MULTILINE)
+_VERSION = re.compile(r"^Wheel-Version:[ \t]*([0-9]+)\.[0-9]+[ \t\r]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def _contents(opened: WheelFile) -> Iterator[Finding]:
         algorithm, _, promised = row.hash.partition("=")
         try:
             digest = hashlib.new(algorithm or "sha256")
-        except ValueError:
+        except (ValueError, TypeError):  # TypeError: a NUL in it
             digest = None
         # Digests of no fixed size cannot be compared.
         if digest is None or algorithm in _WEAK_HASHES or not digest.digest_size:

@@ -67,6 +67,12 @@ def _master() -> _Master:
     return _Master()
 
 
+@functools.cache
+def _api(url: str) -> FlinkApi:
+    """One client for all inputs: to make one takes longer than all that it is asked."""
+    return FlinkApi(url, RestLimits(seconds=_SECONDS))
+
+
 def read_answers(data: bytes) -> object:
     """What `FlinkApi` and `follow_job` make of ``data``: JSON by path, or a whole response."""
     master = _master()
@@ -75,8 +81,8 @@ def read_answers(data: bytes) -> object:
         master.answers = found if isinstance(found, dict) else data
     except (ValueError, RecursionError):
         master.answers = data
-    with FlinkApi(master.url, RestLimits(seconds=_SECONDS)) as api:
-        version = api.dashboard()
-        uploaded = api.post("/jars/upload", {}, Uploaded, _SECONDS).path
-        job = api.post("/jars/x/run", {}, Started, _SECONDS).job_id
-        return version, uploaded, follow_job(api, job, until_running=True, timeout=0)
+    api = _api(master.url)
+    version = api.dashboard()
+    uploaded = api.post("/jars/upload", {}, Uploaded, _SECONDS).path
+    job = api.post("/jars/x/run", {}, Started, _SECONDS).job_id
+    return version, uploaded, follow_job(api, job, until_running=True, timeout=0)

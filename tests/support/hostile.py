@@ -510,7 +510,7 @@ _JARS: tuple[tuple[str, str, bytes, bool], ...] = (
         False,
     ),
     ("manifest-bomb", "unbounded read", raw_zip([bomb(_MAIN, 1024), _CLASS]), False),
-    ("name-out", "name leads out", raw_zip([_CLASS, RawMember("../../evil.class")]), False),
+    ("name-out", "name leads out", raw_zip([_CLASS, RawMember("../../evil.class")]), True),
     (
         "zip64-offset",
         "traceback",

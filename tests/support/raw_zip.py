@@ -21,7 +21,7 @@ class RawMember:
 
     ``local_name`` is the name in the local header, ``central`` and ``local`` say whether it has an
     entry there at all. ``data`` are the bytes that are written, ``stated_size`` and so on what the
-    headers say about them.
+    headers say about them; ``descriptor`` is what a data descriptor does (CRC, sizes).
     """
 
     name: str | bytes
@@ -42,6 +42,7 @@ class RawMember:
     central: bool = True
     local: bool = True
     offset: int | None = None
+    descriptor: tuple[int, int, int] | None = None
 
 
 def raw_zip(
@@ -65,7 +66,8 @@ def raw_zip(
         if member.local:
             out += _local(member, data) + data
             if member.flags & DESCRIPTOR:
-                out += struct.pack("<4s3L", b"PK\7\x08", *_stated(member, data))
+                described = member.descriptor or _stated(member, data)
+                out += struct.pack("<4s3L", b"PK\7\x08", *described)
         if member.central:
             entries += 1
             central += _central(member, data, offset if member.offset is None else member.offset)
@@ -107,7 +109,7 @@ def _local(member: RawMember, data: bytes) -> bytes:
     crc, packed, size = _stated(member, data)
     if member.local_size is not None:
         size = member.local_size
-    if member.flags & DESCRIPTOR:
+    if member.flags & DESCRIPTOR and member.local_size is None:
         crc = packed = size = 0
     header = struct.pack(
         "<4s5H3L2H", b"PK\3\4", member.needed, member.flags, member.method, 0, 33, crc, packed,
