@@ -25,9 +25,10 @@ from pydantic import (
 from bundler.archive.content import checked_whole
 from bundler.archive.directory import BadZip
 from bundler.archive.entry import MANIFEST_NAME
-from bundler.archive.names import name_problem, shown
+from bundler.archive.names import name_problem
 from bundler.archive.read import listed, not_ours
 from bundler.errors import UsageError
+from bundler.support.problem import first_problem
 from bundler.target import Target
 
 _MAX_BYTES = 4 << 20
@@ -36,24 +37,24 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?", re.IGNORECASE)
 
 def _package(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"'{shown(name)}' is not a package name")
+        raise ValueError("the name of a package")
     return canonicalize_name(name)
 
 
 def _version(text: str) -> str:
+    # Version also takes spaces and newlines around it.
+    if text != text.strip():
+        raise ValueError("a version without spaces around it")
     try:
         Version(text)
     except InvalidVersion as error:
-        raise ValueError(f"'{shown(text)}' is not a version") from error
-    # Version also takes spaces and newlines around it.
-    if text != text.strip():
-        raise ValueError(f"'{shown(text)}' has spaces around the version")
+        raise ValueError("the version of a release") from error
     return text
 
 
 def _path(text: str) -> str:
     if name_problem(text) or re.search(r"[^A-Za-z0-9_./+-]", text):
-        raise ValueError(f"'{shown(text)}' is not a path in the archive")
+        raise ValueError("a path in the archive")
     return text
 
 
@@ -79,7 +80,7 @@ class TargetManifest(_Exact):
         try:
             _ = self.target
         except UsageError as error:
-            raise ValueError(error.found.rstrip(".")) from error
+            raise ValueError(f"a possible target ({error.found.rstrip('.')})") from error
         return self
 
     @property
@@ -165,8 +166,7 @@ def _manifest_bytes(archive: Path) -> bytes:
 
 
 def _first(error: ValidationError) -> str:
-    """The first fault: its place and what pydantic says of it."""
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(shown(str(part)) for part in fault["loc"])
-    said = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said
+    problem = first_problem(error)
+    if problem.kind == "json_invalid":
+        return problem.expected
+    return f"{problem.key} {problem.found}; expected {problem.expected}".strip()
