@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_OUTSIDE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|$)|\\|^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Control characters, or what is not a plain relative path.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|(?:^|/)(?:\.{0,2})(?:/|$)|^[A-Za-z]:")
 _MAX_PART = 255
 # Linux takes paths of 4,095 bytes; workers unpack into folders of some hundred.
 _MAX_NAME = 4095 - 512
@@ -17,10 +18,10 @@ def name_problem(name: str) -> str:
 
     Goes on after "its name ...", as in "is not a plain relative path".
     """
-    if _CONTROL.search(name):
-        return "has control characters"
-    if _OUTSIDE.search(name):
-        return "is not a plain relative path"
+    if _UNFIT.search(name):
+        return "has control characters" if has_controls(name) else "is not a plain relative path"
+    if name.isascii() and len(name) <= _MAX_PART:
+        return ""
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
