@@ -28,7 +28,7 @@ MANY = 256 << 20
 
 
 def bomb(folder: Path, member: str, start: bytes = b"") -> Path:
-    """A wheel of a quarter megabyte, in which ``member`` inflates to 256 of them after ``start``."""
+    """A small wheel in which ``member`` inflates to `MANY` bytes after ``start``."""
     path = wheel(folder, {"demo.py": ""})
     kept = folder / "kept"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(kept, "w") as archive:
