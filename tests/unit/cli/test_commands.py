@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -312,6 +313,40 @@ def test_an_interrupted_build_leaves_nothing_though_its_download_stalls(
         process.kill()
     assert process.returncode == 128 + sign
     assert b"Traceback" not in said
+    assert [path.name for path in work.iterdir()] == ["requirements.txt"]
+    left = [path for path in (work.parent / "cache").rglob("*.whl*") if path.is_file()]
+    assert left == []
+
+
+def test_closing_the_terminal_leaves_nothing(index: Index, work: Path) -> None:
+    if shutil.which("setsid") is None:
+        pytest.skip("no setsid")
+    wheel = make_wheel(index.folder, "leaf", **{"leaf_data.txt": os.urandom(50_000).hex()})
+    requirements(work, "leaf")
+    deps(work, "--no-check", env={"BUNDLE_CACHE": str(work.parent / "other")})
+    (work / "deps.zip").unlink()
+    release = index.held[wheel.name] = threading.Event()
+    asked = len(index.requests)
+    terminal, inner = os.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", BUNDLE, "deps", "-r", "requirements.txt", "--python", PYTHON],
+        cwd=work,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    )
+    os.close(inner)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(wheel.name in path for path in index.requests[asked:]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.close(terminal)
+        assert process.wait(60) == 129
+    finally:
+        release.set()
+        process.kill()
     assert [path.name for path in work.iterdir()] == ["requirements.txt"]
     left = [path for path in (work.parent / "cache").rglob("*.whl*") if path.is_file()]
     assert left == []
