@@ -529,7 +529,7 @@ def test_a_data_archive_does_not_hold_itself(work: Path, paths: list[str], out: 
     (work / "a").write_text("kept")
     finished = bundle(work, "data", *paths, "-o", out)
     assert finished.returncode == 2
-    assert "which it is made of" in finished.stderr
+    assert "which goes into it" in finished.stderr
     assert sorted(path.name for path in work.iterdir()) == ["a", "models"]
     assert (work / "a").read_text() == "kept"
 

@@ -111,7 +111,7 @@ def test_a_master_with_a_password(world: World, master: str, code: int) -> None:
         ("missing", 3),
         ("leaf @ {index}/files/missing-1.0-py3-none-any.whl", 3),
         ("--index-url http://someone:" + QUOTED + "@127.0.0.1:{closed}/simple\nleaf", 3),
-        ("--index-url ftp://someone:" + QUOTED + "@127.0.0.1/simple\nleaf", 3),
+        ("--index-url ftp://someone:" + QUOTED + "@127.0.0.1/simple\nleaf", 2),
         ("x @ git+http://someone:" + QUOTED + "@127.0.0.1:{closed}/x.git", 3),
         ("leaf @ {index}/files/leaf-1.0-py3-none-any.whl", 0),
     ],
