@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.pylock import PackageArchive, PackageSdist, PackageWheel
 
 from bundler.session import Session
-from bundler.support.download import Download, download
+from bundler.support.download import download
+from bundler.support.transfer import Download
 
 
 def fetch(

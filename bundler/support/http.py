@@ -42,6 +42,7 @@ def http_client(settings: IndexSettings) -> httpx.Client:
             verify=verify,
             proxy=settings.proxy,
             follow_redirects=True,
+            max_redirects=10,
             timeout=_STALL_SECONDS,
             limits=httpx.Limits(max_connections=CONNECTIONS),
             headers={"Accept-Encoding": "identity"},

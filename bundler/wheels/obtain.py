@@ -14,7 +14,7 @@ from bundler.errors import BuildError, option, unknown
 from bundler.lock.fetch import download_of, fetch
 from bundler.lock.pylock import Lock
 from bundler.session import Session
-from bundler.support.download import Download
+from bundler.support.transfer import Download
 from bundler.target import Target
 from bundler.wheels.on_host import TargetNeededError, build_locally
 from bundler.wheels.sources import Source, obtain_source

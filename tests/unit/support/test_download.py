@@ -12,7 +12,7 @@ from bundler.errors import BuildError, FetchError, UsageError
 from bundler.lock.fetch import fetch
 from bundler.session import Session
 from bundler.support.cache import Cache
-from bundler.support.download import Download
+from bundler.support.transfer import Download
 from tests.support.serving import Index, make_wheel
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -65,7 +65,7 @@ def test_other_bytes_never_reach_the_cache(index: Index, cache: Cache) -> None:
 def test_a_broken_transfer_is_tried_again(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.support.download._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("bundler.support.transfer._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder, big="x" * 100_000)
     index.cut[wheel.name] = 1
     [path] = fetch([download(index, wheel)], Session(cache))
@@ -76,7 +76,7 @@ def test_a_broken_transfer_is_tried_again(
 def test_a_transfer_that_stays_broken(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.support.download._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("bundler.support.transfer._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder, big="x" * 100_000)
     index.cut[wheel.name] = 99
     with pytest.raises(FetchError, match="could not be fetched from 127"):
@@ -87,7 +87,7 @@ def test_a_transfer_that_stays_broken(
 def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(
     index: Index, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bundler.support.download._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("bundler.support.transfer._PAUSE_SECONDS", 0.01)
     wheel = make_wheel(index.folder)
     index.failures[wheel.name] = [503]
     fetch([download(index, wheel)], Session(cache))
@@ -183,10 +183,10 @@ def test_a_local_file_is_copied(index: Index, cache: Cache, tmp_path: Path) -> N
     wheel.unlink()
     assert fetch([item], Session(cache)) == [path]
     other = replace(item, sha256="2" * 64)
-    with pytest.raises(FetchError, match="cannot be read: No such file"):
+    with pytest.raises(FetchError, match="does not exist"):
         fetch([other], Session(cache))
     wheel.mkdir()
-    with pytest.raises(FetchError, match="cannot be read: Is a directory"):
+    with pytest.raises(FetchError, match="is a folder"):
         fetch([other], Session(cache))
 
 
