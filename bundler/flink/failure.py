@@ -14,6 +14,10 @@ _JAVA_LINE = re.compile(r"^\s*(at [\w.$/<>@]+\(|\.\.\. \d+ (more|common frames))
 _DRIVER_LINE = re.compile(r"^.*org\.apache\.flink\.client\.python\.PythonDriver\b.*? - (.*)$")
 
 
+# What `python -m flink_plugins` says of a pipeline that is wrong, in one line.
+_PIPELINE_ERROR = re.compile(r"^flink_plugins: error: (.*)$", re.MULTILINE)
+
+
 def python_traceback(text: str) -> str:
     """The first Python traceback within ``text``, chained ones included; "" if there is none."""
     _, found, rest = text.partition(_TRACEBACK)
@@ -56,6 +60,8 @@ def driver_output(log: str) -> str:
 
 def job_error(what: str, text: str, remedy: str = "") -> JobError:
     """The error for a job that failed with ``text``, a Java stack trace, maybe with Python's."""
+    if said := _PIPELINE_ERROR.search(text):
+        return JobError(_shortened(said[1]), f"{what}.", remedy)
     traceback = python_traceback(text)
     cause = java_cause(text)
     if traceback:

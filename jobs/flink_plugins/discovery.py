@@ -73,9 +73,21 @@ def _entry_points_by_setuptools() -> Iterator[_EntryPoint]:
                 )
 
 
-def installed() -> List[PluginRef]:
-    """All plugins that distributions on the path offer, in the order of their names."""
-    found = set(_extensions())
+class Installed(NamedTuple):
+    """What distributions on the path offer.
+
+    ``refs`` are in the order of their names; ``broken`` says of each extension that does not import
+    which it is and why.
+    """
+
+    refs: List[PluginRef]
+    broken: Tuple[str, ...]
+
+
+def installed() -> Installed:
+    """Look for plugins in every distribution on the path; extensions are imported for it."""
+    broken: List[str] = []
+    found = set(_extensions(broken))
     for group, name, value, distribution, version in _entry_points():
         if group.startswith("flink_plugins.") and group.split(".", 1)[1] in KINDS:
             kind = group.split(".", 1)[1]
@@ -85,26 +97,28 @@ def installed() -> List[PluginRef]:
             kind = _SINETSTREAM_GROUPS[group]
             where = f"{distribution} (entry points sinetstream.*)"
             found.add(PluginRef(kind, name, SINETSTREAM, name, where, version))
-    return sorted(found)
+    return Installed(sorted(found), tuple(broken))
 
 
-def _extensions() -> Iterator[PluginRef]:
+def _extensions(broken: List[str]) -> Iterator[PluginRef]:
     try:
         package = importlib.import_module("flink_plugins.extensions")
     except ImportError:
         return
     for module_info in pkgutil.iter_modules(package.__path__):
-        yield from _extension(f"flink_plugins.extensions.{module_info.name}")
+        module_name = f"flink_plugins.extensions.{module_info.name}"
+        try:
+            yield from _extension(module_name)
+        except Exception as error:
+            # One of many distributions: a pipeline that does not use it must not fail with it.
+            said = f"{module_name} ({error!r})"
+            _log.warning("Left out an extension that does not import: %s", said)
+            broken.append(said)
 
 
 def _extension(module_name: str) -> Iterator[PluginRef]:
-    try:
-        module = importlib.import_module(module_name)
-        exported = [(name, kind_of(getattr(module, name))) for name in module.__all__]
-    except Exception as error:
-        # One of many distributions: what does not use it must not fail with it.
-        _log.warning("Left out the extension %s, which does not import: %r", module_name, error)
-        return
+    module = importlib.import_module(module_name)
+    exported = [(name, kind_of(getattr(module, name))) for name in getattr(module, "__all__", ())]
     version = str(getattr(module, "version", ""))
     for name, kind in exported:
         if kind is not None:
@@ -129,7 +143,8 @@ def portable(path: str, beside: Iterable[str] = ()) -> List[PluginRef]:
 class Registry:
     """The plugins that a pipeline can name: the installed ones, and portable ones given by path."""
 
-    def __init__(self, refs: Iterable[PluginRef]) -> None:
+    def __init__(self, refs: Iterable[PluginRef], broken: Tuple[str, ...] = ()) -> None:
+        self._broken = broken
         self._refs: Dict[Tuple[str, str], List[PluginRef]] = {}
         for ref in refs:
             self._refs.setdefault((ref.kind, ref.name), []).append(ref)
@@ -161,7 +176,8 @@ class Registry:
                 f"Several {kind}s are called '{name}': {places}. Choose one with 'origin:name'."
             )
         known = ", ".join(sorted(found for of, found in self._refs if of == kind)) or "none"
+        broken = f" Not imported: {', '.join(self._broken)}." if self._broken else ""
         raise PluginNotFoundError(
-            f"Unknown {kind} '{name}'. Known: {known}. Is its distribution in deps.zip, or its "
-            "path under 'plugins' in the pipeline?"
+            f"Unknown {kind} '{name}'. Known: {known}.{broken} Is its distribution in deps.zip, or "
+            "its path under 'plugins' in the pipeline?"
         )

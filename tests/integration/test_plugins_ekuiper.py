@@ -83,7 +83,6 @@ def test_a_call_that_the_plugin_refuses_is_refused_before_the_job_starts(flink, 
     )
 
     assert finished.returncode == 5
-    assert (
-        "steps.turned: revert(name, 1) is refused by its plugin: "
-        "revert takes one text, not 2 arguments" in json.loads(finished.stdout)["error"]["found"]
+    assert json.loads(finished.stdout)["error"]["found"] == (
+        "steps.turned: the plugin refuses revert(name, 1): revert takes one text, not 2 arguments"
     )

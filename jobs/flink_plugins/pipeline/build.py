@@ -33,10 +33,10 @@ class Pipeline:
     def __init__(self, spec: PipelineSpec, folder: str = "") -> None:
         self.spec = spec
         self.folder = folder
-        refs = installed()
+        refs, broken = installed()
         for path in spec.plugins:
             refs.extend(portable(path, (folder,)))
-        self._registry = Registry(refs)
+        self._registry = Registry(refs, broken)
 
     @classmethod
     def load(cls, path: str) -> Pipeline:

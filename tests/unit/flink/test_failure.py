@@ -92,3 +92,12 @@ def test_text_without_an_end_is_shortened():
 def test_a_log_of_one_long_line_is_read_in_no_time():
     name = "org.apache.flink.client.python.PythonDriver "
     assert driver_output(name * 6_000 + "\n" + LOG) == driver_output(LOG)
+
+
+def test_a_wrong_pipeline_is_its_own_words():
+    text = (
+        f"a.B: main() failed\n{TASK}\nflink_plugins: error: p.yaml: sources.x: 'plugin' is missing."
+    )
+    error = job_error("main() of flink_plugins failed", text)
+    assert error.found == "p.yaml: sources.x: 'plugin' is missing."
+    assert error.expected == "main() of flink_plugins failed."
