@@ -51,7 +51,7 @@ bench: install
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: docs/reference/commands.md docs/reference/api.md docs/reference/errors.md
-.PHONY: docs/explanation/architecture.md docs/reference/slimming.md
+.PHONY: docs/explanation/architecture.md docs/reference/requirements.md docs/reference/slimming.md
 
 docs/reference/commands.md: install
 	$(BIN)/typer bundler.cli.app utils docs --name bundle --title "The commands" --output $@
@@ -64,6 +64,9 @@ docs/explanation/architecture.md: install
 
 docs/reference/slimming.md: install
 	$(BIN)/python -m tests.support.slimming_page > $@
+
+docs/reference/requirements.md: install
+	$(BIN)/python -m tests.support.requirements_page
 
 docs/reference/errors.md: install
 	$(BIN)/python -m tests.support.errors_page

@@ -26,7 +26,7 @@ def arranged(entries: Sequence[Entry]) -> list[Entry]:
         if (other := by_name.setdefault(entry.name, entry)) is not entry:
             raise BuildError(
                 f"{shown(entry.name)} appears twice: from {who(other)} and from {who(entry)}.",
-                "Flink aborts on a zip that has one name twice.",
+                "Flink refuses a zip with a duplicate name.",
                 "Leave one of the two out.",
             )
         if problem := name_problem(entry.name):

@@ -86,7 +86,7 @@ def crc_of(content: Content) -> int:
 
 
 def _too_large(limit: int) -> BadZip:
-    return BadZip("", f"it has more than {limit:,} bytes, the most that is read of such a file")
+    return BadZip("", f"it has more than {limit:,} bytes, the most that is read of its kind")
 
 
 def _other_size(content: Member) -> BadZip:

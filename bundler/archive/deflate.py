@@ -171,6 +171,6 @@ def changed(entry: Entry, path: Path) -> BuildError:
     """The error for a file that is another than when it was looked at."""
     return BuildError(
         f"{path} changed while {entry.name} was written from it.",
-        "Expected it to keep its bytes until the archive is done.",
-        "Run the command again when nothing else writes there.",
+        "Expected it to stay the same until the archive is written.",
+        "Run the command again when nothing else writes to it.",
     )

@@ -147,7 +147,7 @@ def _read(archive: Path, kind: str, model: type[_Manifest]) -> _Manifest:
         if found != kind:
             raise UsageError(
                 f"{archive} is a {found} archive.",
-                f"Expected one that `bundle {kind}` made.",
+                f"Expected an archive that `bundle {kind}` made.",
                 f"Give the path of a {kind} archive.",
             )
         return model.model_validate_json(data)

@@ -75,7 +75,7 @@ class Output:
         return True
 
     def finish(self) -> tuple[int, str]:
-        """Size and SHA-256 of what was written, once all of it is."""
+        """Size and SHA-256 of the file, once it is complete."""
         self._flush()
         while self._busy:
             self._reclaim()

@@ -99,7 +99,7 @@ def _dos_time() -> tuple[int, int]:
         raise UsageError(
             f"SOURCE_DATE_EPOCH is '{given}'.",
             "Expected a number of seconds since 1970.",
-            "Set it to such a number, or unset it to date all files 1980.",
+            "Set it to that number, or unset it to date all files 1980.",
         ) from error
     date = min(when.tm_year - 1980, 127) << 9 | when.tm_mon << 5 | when.tm_mday
     return date, when.tm_hour << 11 | when.tm_min << 5 | when.tm_sec // 2

@@ -118,7 +118,7 @@ def make_conda_base(
 def pack_conda_prefix(prefix: Path, target: Target, session: Session) -> Base:
     """Pack an environment that conda, mamba or micromamba made, pip-installed packages included.
 
-    Raises UsageError if ``prefix`` is not such an environment or holds another Python or
+    Raises UsageError if ``prefix`` is not a conda environment, or holds another Python or
     architecture than the target's, BuildError if conda-pack refuses it.
     """
     meta = prefix / "conda-meta"

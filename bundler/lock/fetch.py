@@ -19,8 +19,8 @@ def fetch(
     """The files of ``downloads`` in the cache, in their order.
 
     ``indexes`` are index URLs beside those that are set up; they may carry credentials.
-    Raises FetchError if one cannot be had, has other bytes than promised, or is not in the cache
-    of an offline session; BuildError if a wheel that arrives is not a sound wheel,
+    Raises FetchError if one could not be fetched, has other bytes than promised, or is not in
+    the cache of an offline session; BuildError if a wheel that arrives is not a sound wheel,
     VerificationError if its extensions are not for what its name says.
     """
     return download(

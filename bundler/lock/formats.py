@@ -19,7 +19,7 @@ Choice = tuple[Literal["no-binary", "only-binary"], str]
 class Formats:
     """What must be built and what must not, by ``choices`` in their order.
 
-    A name wins over ``:all:``; of two that contradict each other, the later.
+    A name overrides ``:all:``; of two that contradict each other, the later.
     """
 
     choices: tuple[Choice, ...] = ()

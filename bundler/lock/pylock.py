@@ -58,7 +58,7 @@ class LockInputs:
     constraints: tuple[str, ...] = ()
 
     def table(self) -> dict[str, Any]:
-        """As it stands in ``[tool.bundle]``."""
+        """As it is in ``[tool.bundle]``."""
         return {
             "flink": self.target.flink,
             "python": self.target.python,
@@ -165,7 +165,10 @@ class Lock:
             elif package.version is not None and not wanted.specifier.contains(
                 package.version, prereleases=True
             ):
-                yield f"{wanted.name} is {package.version} in it, wanted is {wanted.specifier}"
+                yield (
+                    f"the lock has {wanted.name} {package.version}, the requirements want "
+                    f"{wanted.specifier}"
+                )
 
 
 def _shown(line: str, word: str) -> str:

@@ -96,7 +96,7 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
     """Read ``files`` and parse ``packages`` (PEP 508 strings).
 
     Raises UsageError for a file as `bundler.lock.logical_lines.logical_lines` does, and if it
-    holds no requirement; for an option that is not honoured, a variable that is not set, and for
+    has no requirement; for an option that is not honoured, a variable that is not set, and for
     a package that is not a requirement.
     """
     parts = [
@@ -107,9 +107,9 @@ def read_requirements(files: Sequence[Path] = (), packages: Sequence[str] = ()) 
         found = [_of_line(line) for line in logical_lines(file) if line.text]
         if not any(part.wanted for part in found):
             raise UsageError(
-                f"{file} holds no requirement.",
-                "Expected one requirement a line, such as pandas>=2.",
-                "Write what the job imports into it.",
+                f"{file} has no requirements.",
+                "Expected one requirement on each line, such as pandas>=2.",
+                "Add the packages that the job imports.",
             )
         parts += found
     return combined(*parts)

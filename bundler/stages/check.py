@@ -146,7 +146,7 @@ def _not_importable(failures: Sequence[ImportFailure]) -> VerificationError:
     others = [failure.module for failure in failures[1:]]
     reason = first.error.splitlines()[-1] if first.error else "no reason given"
     return VerificationError(
-        f"{first.module} of {first.distribution} does not import: {reason}",
+        f"{first.module} of {first.distribution} cannot be imported: {reason}",
         f"Neither do: {', '.join(others)}." if others else "",
         "Add what is missing to the requirements; or, if the job does without it, name it in "
         "skip-imports.",

@@ -141,7 +141,7 @@ def _kept_versions(request: BuildRequest, *names: str) -> dict[str, str]:
 
 
 def resolved(request: BuildRequest, problem: Problem, exact: Target) -> Lock:
-    """A new lock: made in the target's image if a source tells what it requires only there."""
+    """A new lock: made in the target's image if a source's metadata can only be read there."""
     folder, session = request.project.folder, request.session
     try:
         return resolve(problem, exact, folder, session)
@@ -173,7 +173,7 @@ def deps_problem(request: BuildRequest) -> Problem:
     own = read_requirements(request.project.paths(table.requirements), table.packages)
     if not own:
         raise UsageError(
-            "There is no requirement to build deps.zip from.",
+            "There are no requirements to build deps.zip from.",
             "Expected a requirements file or packages.",
             "Give -r requirements.txt, or set deps.requirements in bundle.toml.",
         )

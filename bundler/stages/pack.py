@@ -123,7 +123,7 @@ def pack_data(paths: Sequence[Path], out: Path, *, progress: Progress = SILENT) 
     for path in paths:
         if out.resolve().is_relative_to(path.resolve()):
             raise UsageError(
-                f"{out} is inside {path}, which goes into it.",
+                f"{out} is part of {path}, which goes into it.",
                 "The next archive would contain this one.",
                 "Choose another place with -o, or name the files and folders one by one.",
             )

@@ -34,7 +34,7 @@ _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 class IndexSettings:
     """What pip's environment and configuration files say; URLs may carry credentials.
 
-    ``from_uv`` says that uv has index settings of its own, which then win over pip's.
+    ``from_uv`` says that uv has index settings of its own, which then override pip's.
     """
 
     index_url: str | None = None
@@ -106,7 +106,7 @@ def index_settings(environment: Mapping[str, str] = os.environ) -> IndexSettings
         raise UsageError(
             f"The CA bundle {bundle} does not exist.",
             "It is named by one of " + ", ".join(_CA_VARIABLES) + ", or by pip's cert setting.",
-            "Correct that setting.",
+            "Change that setting, or create the file.",
         )
     return IndexSettings(
         index_url=values.get("index-url"),
@@ -155,7 +155,7 @@ def _configured(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         except (configparser.Error, UnicodeDecodeError) as error:
             raise UsageError(
                 f"pip's configuration file {file} cannot be read: {' '.join(str(error).split())}",
-                remedy="Correct it.",
+                remedy="Change that file, or name another with PIP_CONFIG_FILE.",
             ) from error
         for section in ("global", "install"):
             if parser.has_section(section):

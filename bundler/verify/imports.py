@@ -187,7 +187,7 @@ def _interpreter(venv: Path) -> str:
         raise UsageError(
             f"{venv} has no bin/python3.N.",
             "Expected an archive made by `bundle venv`.",
-            "Give that one, or leave it out.",
+            "Give a venv.zip, or leave it out.",
         )
     return min(found, key=len)
 
@@ -210,8 +210,8 @@ class _Prober:
         if problem:
             raise VerificationError(
                 f"{self.python.name} does not start here: {'; '.join(problem.splitlines())}",
-                "Expected to run it, to import what the archives hold.",
-                "Verify on a machine that can run the target, or look at its glibc and base.",
+                "Expected it to run, to import the packages in the archives.",
+                "Build on a machine that can run the target, or check its glibc and base.",
             )
 
     def failures(self, names: Sequence[str]) -> dict[str, str]:

@@ -41,7 +41,7 @@ def check_with_twine(files: Sequence[Path]) -> None:
 def upload_with_twine(files: Sequence[Path], repository: Repository) -> None:
     """Upload ``files`` in their order. Raises BuildError if twine or the index refuses one.
 
-    An answer that sends twine to another address is such a refusal.
+    An answer that sends twine to another address is a refusal too.
     """
     command = ["upload", "--non-interactive", "--disable-progress-bar"]
     if repository.is_url:

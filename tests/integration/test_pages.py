@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ import pytest
 from bundler.flink.local.cluster import LocalCluster
 from tests.support.pages import ROOT, commands_of, copy_checkout
 
-pytestmark = [pytest.mark.flink, pytest.mark.network]
+# It only keeps from hanging: three jobs on two busy cores take a while.
+HANGS = 1700
+pytestmark = [pytest.mark.flink, pytest.mark.network, pytest.mark.timeout(HANGS + 100)]
 
 ELSEWHERE = ("git clone ", "make demo")
 MASTERS = ("http://localhost:8081", "http://jobmanager:8081")
@@ -37,18 +40,26 @@ def follow_page(page: str, folder: Path, master: str) -> str:
     for named in MASTERS:
         script = script.replace(named, master)
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    finished = subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env={**environment, "PYTHON": sys.executable},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=800,
-    )
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+    log = folder / "said.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=folder,
+            env={**environment, "PYTHON": sys.executable},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as shell,
+    ):
+        try:
+            status = shell.wait(HANGS)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGTERM)
+            pytest.fail(f"{page} takes more than {HANGS} s:\n{log.read_text()}")
+    assert status == 0, log.read_text()
+    return log.read_text()
 
 
 def _traced(command: str) -> str:

@@ -192,7 +192,7 @@ def test_a_module_that_does_not_import_is_an_error(index: Index, work: Path) -> 
     requirements(work, "leaf")
     finished = deps(work)
     assert finished.returncode == 6
-    assert "leaf of leaf does not import: ModuleNotFoundError" in finished.stderr
+    assert "leaf of leaf cannot be imported: ModuleNotFoundError" in finished.stderr
     (work / "bundle.toml").write_text('[deps]\nskip-imports = ["leaf"]\n')
     assert deps(work).returncode == 0
 
@@ -201,7 +201,7 @@ def test_a_module_that_does_not_import_is_an_error(index: Index, work: Path) -> 
     ("content", "code", "words"),
     [
         (None, 2, "requirements.txt does not exist"),
-        (b"", 2, "holds no requirement"),
+        (b"", 2, "has no requirements"),
         (b"caf\xe9\n", 2, "is not UTF-8"),
         (b"??\n", 2, "line 1: '??' is not a requirement"),
         (b"missing\n", 3, "missing was not found"),
@@ -238,7 +238,7 @@ def test_bad_requirements_change_nothing(
         (["venv", "--flink", "2.2.1", "--python", "3.7"], 2, "has no wheel for Python 3.7"),
         (["venv", "--platform", "win_amd64"], 2, "is not a platform tag"),
         (["venv", "--base", "docker"], 2, "--base"),
-        (["deps"], 2, "There is no requirement"),
+        (["deps"], 2, "There are no requirements"),
         (["build"], 2, "has no bundle.toml"),
         (["run"], 2, "bundle.lock.json"),
         (["run", "--port", "99999"], 2, "65535"),

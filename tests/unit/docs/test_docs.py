@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from bundler.project.tables import Tables
+from tests.support.architecture_page import PAGE as ARCHITECTURE
+from tests.support.architecture_page import architecture_page
+from tests.support.requirements_page import PAGE as REQUIREMENTS
+from tests.support.requirements_page import requirements_page
 from tests.support.slimming_page import slimming_page
 
 ROOT = Path(__file__).parents[3]
@@ -44,6 +48,18 @@ def test_every_key_of_bundle_toml_is_described() -> None:
 def test_the_slimming_rules_are_those_of_the_code() -> None:
     page = DOCS / "reference/slimming.md"
     assert page.read_text() == slimming_page(), "run `make -B docs/reference/slimming.md`"
+
+
+def test_the_modules_of_the_architecture_are_those_of_the_tree() -> None:
+    assert ARCHITECTURE.read_text() == architecture_page(), (
+        "run `make docs/explanation/architecture.md`"
+    )
+
+
+def test_the_options_of_requirements_files_are_those_of_the_code() -> None:
+    assert REQUIREMENTS.read_text() == requirements_page(), (
+        "run `make docs/reference/requirements.md`"
+    )
 
 
 PAGES = [

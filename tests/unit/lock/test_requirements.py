@@ -53,9 +53,9 @@ def test_nested_files_comments_and_continuations(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "does not exist"),
-        (b"", "holds no requirement"),
-        (b"# only a comment\n\n", "holds no requirement"),
-        (b"--only-binary :all:\n", "holds no requirement"),
+        (b"", "has no requirements"),
+        (b"# only a comment\n\n", "has no requirements"),
+        (b"--only-binary :all:\n", "has no requirements"),
         ("pandas  # für alle\n".encode("latin-1"), "is not UTF-8: byte 0xfc at offset 11"),
         (b"# coding: klingon\nsix\n", "its encoding is 'klingon', which is unknown"),
         (b"-r missing.txt\n", r"missing\.txt does not exist\. .*requirements\.txt includes it"),

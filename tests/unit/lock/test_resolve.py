@@ -224,8 +224,8 @@ def test_a_lock_of_another_tool_must_cover_the_requirements(index: Index, tmp_pa
     with pytest.raises(ResolutionError) as caught:
         chosen("keep", path, wanted, TARGET, offline=True)
     assert "absent is not in it" in caught.value.found
-    assert "leaf is 1.5 in it, wanted is >=2" in caught.value.found
-    assert "other is 1.5 in it, wanted is ==1.4" in caught.value.found
+    assert "the lock has leaf 1.5, the requirements want >=2" in caught.value.found
+    assert "the lock has other 1.5, the requirements want ==1.4" in caught.value.found
 
 
 def test_a_lock_survives_writing(index: Index, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def names(folder: Path) -> list[str]:
 def test_archives_whose_modules_do_not_import_lose_their_final_names(tmp_path: Path) -> None:
     session = Session(Cache(tmp_path / "cache"))
     data = packed(tmp_path, "data", [text_entry("a", "a")])
-    with pytest.raises(VerificationError, match="demo of demo does not import") as caught:
+    with pytest.raises(VerificationError, match="demo of demo cannot be imported") as caught:
         check_packed([deps_with(tmp_path, "import nothing_like_it\n"), data], HERE, session)
     assert names(tmp_path) == ["data.zip.unchecked", "deps.zip.unchecked"]
     assert "kept as deps.zip.unchecked, data.zip.unchecked" in caught.value.remedy
