@@ -89,7 +89,7 @@ class _Row(NamedTuple):
 def read_directory(path: Path) -> list[Listed]:
     """The members of the zip ``path`` in the order of its central directory, folders included.
 
-    Raises BadZip for a file that is no whole zip, and for members that are encrypted, not stored
+    Raises BadZip for an incomplete zip, and for members that are encrypted, not stored
     or deflated, unsafely named, listed twice, overlapping, or described differently by their
     local header, and for bytes between them; UsageError for what is not a regular file or does
     not exist, OSError if it cannot be read.
