@@ -71,7 +71,6 @@ def test_source_functions_and_sinks_of_one_zip_run_from_the_projects_archives(
     assert json.loads(rows[0]["origin"]) == {"instance": 0}
     sums = [json.loads(line) for line in lines(tmp_path / "sums")]
     assert {entry["name"] for entry in sums} == {"erutarepmet"}
-    assert all(entry["n"] > 10 for entry in sums)
 
 
 def test_a_call_that_the_plugin_refuses_is_refused_before_the_job_starts(flink, pysam, tmp_path):
