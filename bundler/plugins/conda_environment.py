@@ -47,8 +47,8 @@ def with_conda_of_plugins(project: Project, table: VenvTable, session: Session) 
 class CondaRequest:
     """A plugin that asks for a conda environment.
 
-    ``plugin`` says where its descriptor lies, ``name`` is the environment's. ``found`` is what its
-    file says, and ``file`` where it lies: None in a zip, and both if there is none.
+    ``plugin`` is the place of its descriptor, ``name`` the environment's. ``found`` is what its
+    file says, ``file`` its path: None in a zip. Both are None if there is no file.
     """
 
     plugin: str

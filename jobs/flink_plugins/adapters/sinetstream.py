@@ -25,8 +25,9 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import suppress
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
+from flink_plugins.adapters.kafka_positions import KafkaPositions
 from flink_plugins.api import Context, Sink, Source
 from flink_plugins.columns.convert import to_json
 from flink_plugins.errors import PluginError, PluginNotFoundError, SourceClosed
@@ -126,63 +127,6 @@ class _Settings:
         return cls(self.service, **arguments)
 
 
-class _KafkaPositions:
-    """Where each partition is read to, kept in the state instead of in Kafka's consumer group.
-
-    Partitions are dealt out by number, so that after a restart each is read by the instance that
-    has its position. The group's own committed offsets only say where a job without state starts.
-    """
-
-    def __init__(
-        self, consumer: Any, topics: List[str], ctx: Context, closing: threading.Event
-    ) -> None:
-        from kafka import TopicPartition
-
-        self._state = ctx.state
-        mine: List[Any] = []
-        for topic in topics:
-            partitions = consumer.partitions_for_topic(topic)
-            while not partitions and not closing.wait(1.0):  # a topic that is not there yet
-                consumer.topics()
-                partitions = consumer.partitions_for_topic(topic)
-            mine.extend(
-                TopicPartition(topic, partition)
-                for partition in sorted(partitions or ())
-                if partition % ctx.get_parallelism() == ctx.get_instance_id()
-            )
-        consumer.unsubscribe()
-        self.empty = not mine
-        if self.empty:
-            return
-        consumer.assign(mine)
-        for partition in mine:
-            key = self._key(*partition)
-            if key in self._state:
-                consumer.seek(partition, self._state[key])
-            else:
-                self._state[key] = consumer.position(partition)
-                self._pin(consumer, partition, self._state[key])
-
-    @staticmethod
-    def _pin(consumer: Any, partition: Any, offset: int) -> None:
-        """Fix the start in the group, for a restart before the first checkpoint."""
-        if consumer.config.get("group_id") is None or consumer.committed(partition) is not None:
-            return
-        from kafka.structs import OffsetAndMetadata
-
-        fields = {"offset": offset, "metadata": "", "leader_epoch": -1}
-        known = OffsetAndMetadata._fields
-        consumer.commit({partition: OffsetAndMetadata(*(fields[name] for name in known))})
-
-    @staticmethod
-    def _key(topic: str, partition: int) -> str:
-        return f"{topic}/{partition}"
-
-    def passed(self, raw: Any) -> None:
-        """The record ``raw`` of Kafka was emitted."""
-        self._state[self._key(raw.topic, raw.partition)] = raw.offset + 1
-
-
 class SinetStreamSource(Source):
     """Reads messages with MessageReader or AsyncMessageReader."""
 
@@ -216,7 +160,7 @@ class SinetStreamSource(Source):
             positions = None
             if kafka_params is not None:
                 topics = reader.topics if isinstance(reader.topics, list) else [reader.topics]
-                positions = _KafkaPositions(reader._plugin._client, topics, ctx, self._closing)
+                positions = KafkaPositions(reader._plugin._client, topics, ctx, self._closing)
                 if positions.empty:
                     self._closing.wait()
             while not self._closing.is_set():
@@ -225,7 +169,7 @@ class SinetStreamSource(Source):
             reader.close()
 
     def _read_until_silence(
-        self, reader: Any, ctx: Context, positions: Optional[_KafkaPositions]
+        self, reader: Any, ctx: Context, positions: Optional[KafkaPositions]
     ) -> None:
         messages = iter(reader)
         while not self._closing.is_set():

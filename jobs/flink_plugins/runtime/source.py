@@ -150,7 +150,7 @@ class SourceRunner:
         return items, changed
 
     def drain_state(self) -> None:
-        """Apply writes to the state that stand before the next record."""
+        """Apply the writes to the state before the next record."""
         for change in self._buffer.take_while(lambda item: type(item) is _StateChange):
             self._apply(change)
 
