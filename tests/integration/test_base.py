@@ -22,7 +22,6 @@ import pytest
 from bundler.archive.glibc import elf_entries
 from bundler.base.find import find_base
 from bundler.base.libraries import TARGET_HAS
-from bundler.base.model import BaseOptions
 from bundler.errors import BuildError, UsageError, VerificationError
 from bundler.session import Session
 from bundler.support.cache import Cache
@@ -304,7 +303,7 @@ def test_a_standalone_python_comes_from_the_mirror_once(
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", f"{mirror.url}/good/list.json")
     target, own = local_target_of(mirror), Cache(tmp_path / "cache")
     with pytest.raises(BuildError, match="could not be installed") as caught:
-        find_base("standalone", target, Session(own), options=BaseOptions(offline=True))
+        find_base("standalone", target, Session(own, offline=True))
     assert "--offline" in caught.value.expected
     base = find_base("standalone", target, Session(own))
     assert (base.kind, base.python_version) == ("standalone", mirror.version)
@@ -367,7 +366,7 @@ def test_auto_takes_this_machines_python_if_its_glibc_fits(
 def test_no_python_anywhere_is_one_error(nothing_installed: None, tmp_path: Path) -> None:
     target = target_for("3.5")
     with pytest.raises(BuildError, match=r"No Python 3\.5 for x86_64 is on this machine, and"):
-        find_base("auto", target, Session(Cache(tmp_path)), options=BaseOptions(offline=True))
+        find_base("auto", target, Session(Cache(tmp_path), offline=True))
 
 
 def local_target_of(mirror: Mirror) -> Target:
