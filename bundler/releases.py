@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bundler.errors import UsageError
+from bundler.errors import UsageError, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,16 @@ def flink_line(version: str) -> FlinkLine:
     if line is None or (len(parts) > 2 and version not in line.releases):
         known = line.releases if line else tuple(row.newest for row in FLINK_LINES.values())
         raise UsageError(
-            f"Flink {version} is not a release that PyFlink was published for.",
+            f"Flink {version[:80]} is not a release that PyFlink was published for.",
             f"Known{' of this line' if line else ', the newest of each line'}: {', '.join(known)}.",
-            "Give one of these with --flink or as target.flink.",
+            f"Choose one of these with {option('flink')}.",
         )
     if version in line.uninstallable:
         raise UsageError(
             f"apache-flink {version} cannot be installed: the index no longer has the "
             "apache-flink-libraries release it requires.",
-            remedy=f"Use {line.newest}.",
+            "Expected a release whose requirements exist.",
+            f"Choose {line.newest} with {option('flink')}.",
         )
     return line
 
@@ -93,7 +94,7 @@ def newest_flink_for(python: str) -> str:
     raise UsageError(
         f"No PyFlink release has a wheel for Python {python}.",
         f"The newest is {lines[-1].newest}, for Python {', '.join(lines[-1].pythons)}.",
-        "Give one of these with --python.",
+        f"Choose one of these with {option('python')}.",
     )
 
 

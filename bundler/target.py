@@ -15,7 +15,7 @@ from functools import cached_property
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.version import Version
 
-from bundler.errors import UsageError
+from bundler.errors import UsageError, option
 from bundler.releases import (
     _LAST_PATCH,
     FLINK_LINES,
@@ -57,11 +57,11 @@ class Target:
 
         Raises UsageError when a part is malformed or Flink has no wheel for that Python.
         """
-        if python is not None and not re.fullmatch(r"3\.\d+(\.\d+)?", python):
+        if python is not None and not re.fullmatch(r"3\.[0-9]{1,3}(\.[0-9]{1,3})?", python):
             raise UsageError(
-                f"'{python}' is not a CPython version.",
+                f"{python!r} is not a CPython version.",
                 "Expected a minor or a patch version, such as 3.11 or 3.7.16.",
-                "Change --python or target.python.",
+                f"Change {option('python')}.",
             )
         minor = ".".join(python.split(".")[:2]) if python else None
         if flink is None:
@@ -75,7 +75,8 @@ class Target:
             raise UsageError(
                 f"PyFlink {flink} has no wheel for Python {minor}.",
                 f"It has wheels for Python {', '.join(line.pythons)}.",
-                f"Choose one of these, or a Flink for {minor}: {_lines_for(minor) or 'none'}.",
+                f"Choose one of these with {option('python')}, or a Flink for {minor}: "
+                f"{_lines_for(minor) or 'none'}.",
             )
         target = cls(flink, python, platform or DEFAULT_PLATFORM)
         _ = target.glibc
@@ -104,15 +105,15 @@ class Target:
     @property
     def _platform_parts(self) -> tuple[tuple[int, int], str]:
         match = re.fullmatch(
-            r"(manylinux1|manylinux2010|manylinux2014|manylinux_2_(\d+))_(x86_64|aarch64)",
+            r"(manylinux1|manylinux2010|manylinux2014|manylinux_2_([0-9]{1,3}))_(x86_64|aarch64)",
             self.platform,
         )
         if match is None:
             raise UsageError(
-                f"'{self.platform}' is not a platform tag this tool builds for.",
+                f"{self.platform!r} is not a platform tag that bundle builds for.",
                 "Expected manylinux2014 or manylinux_2_N with one of "
                 f"{', '.join(_ARCHITECTURES)}, such as manylinux_2_28_x86_64.",
-                "Change --platform or target.platform.",
+                f"Change {option('platform')}.",
             )
         if match[2]:
             return (2, int(match[2])), match[3]

@@ -33,7 +33,7 @@ def http_client(settings: IndexSettings) -> httpx.Client:
         )
     except ssl.SSLError as error:
         raise UsageError(
-            f"The CA bundle {bundle} cannot be used: {error.reason}.",
+            f"The CA bundle {bundle} could not be read: {error.reason}.",
             "Expected certificates in PEM format.",
             "Change SSL_CERT_FILE or pip's cert setting.",
         ) from error
@@ -53,7 +53,7 @@ def http_client(settings: IndexSettings) -> httpx.Client:
         )
     except (ValueError, httpx.InvalidURL) as error:
         raise UsageError(
-            f"The proxy settings cannot be used: {error}.",
+            f"The proxy settings are not valid: {error}.",
             "Expected a proxy such as http://proxy:3128.",
             "Change PIP_PROXY, HTTPS_PROXY, HTTP_PROXY or ALL_PROXY.",
         ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import configparser
 import netrc
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bundler.errors import UsageError
+from bundler.support.files import read_bounded
+from bundler.support.urls import parse_url
 
 _UV_INDEX_VARIABLES = (
     "UV_DEFAULT_INDEX",
@@ -27,6 +30,7 @@ _UV_INDEX_VARIABLES = (
     "UV_NO_INDEX",
     "UV_CONFIG_FILE",
 )
+_LARGEST = 1 << 20
 _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -97,7 +101,8 @@ class IndexSettings:
 def index_settings(environment: Mapping[str, str] = os.environ) -> IndexSettings:
     """Read pip's configuration files, then its variables, which win.
 
-    Raises UsageError if a CA bundle is named that does not exist.
+    Raises UsageError if a CA bundle is named that does not exist, and for what is not the address
+    of an index or the name of a host.
     """
     values = pip_settings(environment)
     bundle = next((environment[name] for name in _CA_VARIABLES if environment.get(name)), None)
@@ -106,18 +111,43 @@ def index_settings(environment: Mapping[str, str] = os.environ) -> IndexSettings
         raise UsageError(
             f"The CA bundle {bundle} does not exist.",
             "It is named by one of " + ", ".join(_CA_VARIABLES) + ", or by pip's cert setting.",
-            "Change that setting, or create the file.",
+            "Change that setting.",
         )
     return IndexSettings(
-        index_url=values.get("index-url"),
-        extra_index_urls=tuple(values.get("extra-index-url", "").split()),
-        find_links=tuple(values.get("find-links", "").split()),
+        index_url=_places([values["index-url"]])[0] if "index-url" in values else None,
+        extra_index_urls=_places(values.get("extra-index-url", "").split()),
+        find_links=_places(values.get("find-links", "").split()),
         no_index=values.get("no-index", "").lower() in ("1", "true", "yes", "on"),
-        trusted_hosts=tuple(values.get("trusted-host", "").split()),
+        trusted_hosts=_hosts(values.get("trusted-host", "").split()),
         ca_bundle=Path(bundle) if bundle else None,
         proxy=values.get("proxy"),
         from_uv=any(environment.get(name) for name in _UV_INDEX_VARIABLES),
     )
+
+
+def _places(written: Sequence[str]) -> tuple[str, ...]:
+    """URLs or paths, none of which uv could take for an option."""
+    for place in written:
+        if "://" in place:
+            parse_url(place, "an index")
+        elif place.startswith("-") or not place.isprintable():
+            raise UsageError(
+                f"{place[:200]!r} is not the place of an index.",
+                "Expected a URL or a path in pip's index-url, extra-index-url and find-links.",
+                "Change that setting.",
+            )
+    return tuple(written)
+
+
+def _hosts(written: Sequence[str]) -> tuple[str, ...]:
+    for host in written:
+        if not re.fullmatch(r"[A-Za-z0-9\[][A-Za-z0-9._:\[\]-]{0,260}", host):
+            raise UsageError(
+                f"{host[:200]!r} is not a host.",
+                "Expected a name or an address, and perhaps a port, in pip's trusted-host.",
+                "Change that setting.",
+            )
+    return tuple(written)
 
 
 def pip_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -150,12 +180,16 @@ def _configured(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         files.append(Path(named))
     for file in files:
         parser = configparser.RawConfigParser()
+        if not file.exists():
+            continue
         try:
-            parser.read(file, encoding="utf-8")
+            parser.read_string(read_bounded(file, _LARGEST, "pip's configuration").decode())
         except (configparser.Error, UnicodeDecodeError) as error:
             raise UsageError(
-                f"pip's configuration file {file} cannot be read: {' '.join(str(error).split())}",
-                remedy="Change that file, or name another with PIP_CONFIG_FILE.",
+                f"pip's configuration file {file} could not be read: "
+                f"{' '.join(str(error).split())[:300]}",
+                "Expected sections of key = value lines in UTF-8.",
+                "Change or remove that line.",
             ) from error
         for section in ("global", "install"):
             if parser.has_section(section):

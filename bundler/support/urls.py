@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from bundler.errors import UsageError
 
 FILE_SCHEMES = ("http", "https", "file")
-_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\\"<>^`{|}\u2028\u2029]")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\{}\u2028\u2029]")
 _LONGEST = 4096
 
 

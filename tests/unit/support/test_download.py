@@ -163,9 +163,9 @@ def test_a_missing_ca_bundle_is_named(
 @pytest.mark.parametrize(
     ("name", "value", "found"),
     [
-        ("PIP_CERT", __file__, "CA bundle .* cannot be used"),
-        ("PIP_PROXY", "garbage:xx", "proxy settings cannot be used"),
-        ("ALL_PROXY", "garbage:xx", "proxy settings cannot be used"),
+        ("PIP_CERT", __file__, "CA bundle .* could not be read"),
+        ("PIP_PROXY", "garbage:xx", "proxy settings are not valid"),
+        ("ALL_PROXY", "garbage:xx", "proxy settings are not valid"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(

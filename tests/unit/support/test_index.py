@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,28 @@ def test_underscores_in_the_configuration_file(tmp_path: Path) -> None:
 def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("index-url = no section\n")
-    with pytest.raises(UsageError, match=r"pip\.conf cannot be read") as caught:
+    with pytest.raises(UsageError, match=r"pip\.conf could not be read") as caught:
         index_settings({"PIP_CONFIG_FILE": str(config)})
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PIP_INDEX_URL", "--config-file=/tmp/x"),
+        ("PIP_INDEX_URL", "ftp://h.example/simple"),
+        ("PIP_INDEX_URL", "https://h.example/\nsimple"),
+        ("PIP_EXTRA_INDEX_URL", "https://h.example/simple -v"),
+        ("PIP_FIND_LINKS", "https:///none"),
+        ("PIP_TRUSTED_HOST", "--offline"),
+    ],
+)
+def test_a_setting_cannot_become_an_option_of_another_tool(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match="is not"):
+        index_settings({"PIP_CONFIG_FILE": "/dev/null", name: value})
+
+
+def test_a_configuration_file_is_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pip.conf")
+    with pytest.raises(UsageError, match="is a named pipe"):
+        index_settings({"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
