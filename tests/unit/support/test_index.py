@@ -91,7 +91,7 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
     config.write_text("index-url = no section\n")
     with pytest.raises(UsageError, match=r"pip\.conf could not be read") as caught:
         index_settings({"PIP_CONFIG_FILE": str(config)})
-    assert len(str(caught.value).splitlines()) == 2
+    assert len(str(caught.value).splitlines()) == 3
 
 
 @pytest.mark.parametrize(
