@@ -64,9 +64,11 @@ def test_a_very_deep_tree_is_read(tree: Path) -> None:
             here = inner
     finally:
         os.close(here)
-    tree_digest(tree)
-    # shutil.rmtree, which pytest cleans up with, is recursive.
-    subprocess.run(["rm", "-rf", tree / "d"], check=True)
+    try:
+        tree_digest(tree)
+    finally:
+        # shutil.rmtree, which pytest cleans up with, is recursive.
+        subprocess.run(["rm", "-rf", tree / "d"], check=True)
 
 
 @pytest.mark.parametrize("link", [False, True])
