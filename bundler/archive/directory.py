@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,8 @@ from bundler.archive.zipformat import (
 )
 from bundler.support.files import open_regular
 
+# `CENTRAL` without signature, versions, times, disks and internal attributes.
+_USED_OF_CENTRAL = struct.Struct("<4xH2x2H4x3L3H4x2L")
 # Each member takes some 600 bytes of memory.
 _MAX_MEMBERS = 500_000
 _MAX_DIRECTORY = 64 << 20
@@ -156,16 +159,17 @@ def _rows(blob: bytes, count: int) -> Iterator[_Row]:
     for _ in range(count):
         if at + CENTRAL.size > len(blob) or not blob.startswith(CENTRAL_SIGNATURE, at):
             raise BadZip("", "its central directory is damaged")
-        fields = CENTRAL.unpack_from(blob, at)
-        made_by, (flags, method), crc = fields[1], fields[3:5], fields[7]
-        compressed_size, size, name_length, extra_length, comment_length = fields[8:13]
-        attributes, header = fields[15:17]
+        made_by, flags, method, crc, compressed_size, size, *lengths, attributes, header = (
+            _USED_OF_CENTRAL.unpack_from(blob, at)
+        )
+        name_length, extra_length, comment_length = lengths
         at += CENTRAL.size
         raw = blob[at : at + name_length]
         at += name_length
         name = _decoded(raw)
         extra = blob[at : at + extra_length]
-        _refuse_extra(extra, name)
+        if extra:
+            _refuse_extra(extra, name)
         if MAX32 in (size, compressed_size, header):
             size, compressed_size, header = _zip64(extra, name, size, compressed_size, header)
         at += extra_length + comment_length
@@ -204,7 +208,8 @@ def _refuse_unusable(row: _Row) -> None:
         raise BadZip(row.name, f"compression method {row.method} is neither stored nor deflated")
     if row.method == STORED and row.size != row.compressed_size:
         raise BadZip(row.name, "it is stored, and has two sizes")
-    if problem := name_problem(row.name.removesuffix("/")):
+    name = row.name
+    if problem := name_problem(name[:-1] if name.endswith("/") else name):
         raise BadZip(row.name, f"its name {problem}")
 
 
@@ -215,7 +220,7 @@ def _refuse_strays(descriptor: int, spans: list[tuple[int, int, _Row]], end: int
     only those see who read a zip from its start, as installers do that do not wait for its end.
     """
     at, before = 0, None
-    for header, stop, row in sorted(spans, key=lambda span: span[:2]):
+    for header, stop, row in sorted(spans, key=itemgetter(0)):
         if header < at:
             raise BadZip(row.name, "it overlaps another member")
         _refuse_gap(descriptor, at, header, before)
@@ -300,5 +305,6 @@ def _data_offset(descriptor: int, row: _Row, end: int) -> int:
         )
     if not agrees:
         raise BadZip(row.name, "local header and central directory describe it differently")
-    _refuse_extra(os.pread(descriptor, extra_length, row.header + length), row.name)
+    if extra_length:
+        _refuse_extra(os.pread(descriptor, extra_length, row.header + length), row.name)
     return row.header + length + int(extra_length)
