@@ -57,21 +57,20 @@ def lives(pid: int) -> bool:
     "moment", ["at once", "at once", "at once", "when it runs", "when it runs"]
 )
 def test_java_ends_with_a_parent_that_is_killed(java, moment):
-    parent = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", STARTS, str(java), "600"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    if moment == "when it runs":
-        until(lambda: (java / "bin" / "java.runs").exists())
-        assert lives(pid)
-
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            pid = int(parent.stdout.readline())
+            if moment == "when it runs":
+                until(lambda: (java / "bin" / "java.runs").exists())
+                assert lives(pid)
+        finally:
+            parent.kill()
 
     until(lambda: not lives(pid))
 
