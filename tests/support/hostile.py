@@ -308,7 +308,7 @@ _WHEELS: tuple[tuple[str, str, bytes, bool], ...] = (
         "record-size",
         "lie",
         evil_wheel(record=f"evil/__init__.py,{hash_of(BODY)},9999\n{INFO}/RECORD,,\n".encode()),
-        True,
+        False,
     ),
     (
         "record-hash",

@@ -21,7 +21,16 @@ def test_no_looser_than_pip_and_uv(case: Published, tmp_path: Path) -> None:
         assert (case.pip, case.uv) == ("installs", "installs")
     else:
         assert case.name not in SOUND
+    assert row(case, verdict(wheel)) in PAGE.read_text(encoding="utf-8").splitlines()
 
+
+def row(case: Published, here: str) -> str:
+    """The case as the page about security has it."""
+    name = case.name.replace("_", " ")
+    return f"| {name} | {case.source} | {case.pip} | {case.uv} | {here} |"
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "security.md"
 
 SOUND = {"comment", "data_descriptor", "store", "subdir", "zip64_eocd", "wheel_version_1.9"}
 """Rare, but right."""
