@@ -41,6 +41,10 @@ class OutputClosed(Exception):  # noqa: N818 (an event)
     """Whoever read the output has closed it."""
 
 
+_LINE = 900
+"""Characters of a line of an error that are shown; names from outside have any length."""
+
+
 def visible(text: str) -> str:
     """``text`` from outside as a terminal may show it: control characters are escaped."""
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
@@ -169,7 +173,8 @@ class Report:
             }
             _print(json.dumps({"error": found}, indent=2), sys.stdout)
         else:
-            _say(f"error: {error}")
+            lines = f"error: {error}".splitlines()
+            _say("\n".join(line if len(line) <= _LINE else f"{line[:_LINE]}..." for line in lines))
 
 
 def _lock(change: LockChanges) -> dict[str, Any]:

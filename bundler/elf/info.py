@@ -32,6 +32,8 @@ _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686"}
 _NAMED_VERSIONS = {"GLIBC_ABI_DT_RELR": (2, 36)}
 _HIDDEN = 0x8000
 _MOST = 65_536
+# Of symbol versions, which pyelftools reads slowly: far more than any file needs.
+_LIBRARIES, _VERSIONS = 1_024, 8_192
 _LONGEST = 16_384
 # The names under which pyelftools gives the text of a dynamic tag.
 _TEXT_TAGS = {
@@ -111,9 +113,9 @@ def _read(elf: ELFFile, length: int) -> ElfInfo | None:
             texts[str(tag.entry.d_tag)].append(_name(getattr(tag, attribute)))
     runpath = texts["DT_RUNPATH"] or texts["DT_RPATH"]
     names: dict[int, str] = {}
-    for _, versions in _few(required.iter_versions() if required is not None else ()):
-        for version in _few(versions):
-            names[version["vna_other"]] = _name(version.name)
+    libraries = _few(required.iter_versions() if required is not None else (), _LIBRARIES)
+    for version in _few((each for _, versions in libraries for each in versions), _VERSIONS):
+        names[version["vna_other"]] = _name(version.name)
     glibc = max((_glibc(name) for name in names.values()), default=(0, 0))
     indices = {index for index, name in names.items() if _glibc(name) == glibc > (0, 0)}
     return ElfInfo(
@@ -167,14 +169,14 @@ def _refuse_outside(section: Section, length: int) -> None:
         raise _Damaged("a section is not in the file")
 
 
-def _few(found: Iterable[_Item]) -> Iterator[_Item]:
+def _few(found: Iterable[_Item], most: int = _MOST) -> Iterator[_Item]:
     """``found``, and _Damaged once that are more than any real file has.
 
     Counts and steps of tables are free to be anything: a few bytes can make a table endless.
     """
     for number, item in enumerate(found):
-        if number >= _MOST:
-            raise _Damaged(f"a table has more than {_MOST:,} rows")
+        if number >= most:
+            raise _Damaged(f"a table has more than {most:,} rows")
         yield item
 
 

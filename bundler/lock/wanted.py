@@ -22,6 +22,7 @@ _EXTRAS = re.compile(r"(?P<place>.+?)\[(?P<extras>[A-Za-z0-9._, -]+)\]")
 # What uv reads as a path just as it is.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+ -]+")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
+_NUMBER = re.compile(r"[0-9]{1001}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -73,6 +74,8 @@ def parse_wanted(text: str, *, editable: bool = False) -> Wanted:
     """
     if control := _CONTROL.search(text):
         raise _not_one(text, f"it holds {control[0]!r}")
+    if _NUMBER.search(text):  # Python reads none of so many digits
+        raise _not_one(text[:100], "it holds a number of more than 1,000 digits")
     if text.lower().endswith(_ARCHIVES) and "@" not in text:
         return _unnamed(text, "", editable)  # it may look like a name
     try:

@@ -207,7 +207,7 @@ def jars(folder: Path) -> list[bytes]:
 
 def elfs(folder: Path) -> list[bytes]:
     """A made library and, if there is a compiler, a real one with debug information."""
-    made = [shared_library(), _dynamic_library()]
+    made = [shared_library(), dynamic_library()]
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler and sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64"):
         import subprocess
@@ -220,7 +220,7 @@ def elfs(folder: Path) -> list[bytes]:
     return made
 
 
-def _dynamic_library() -> bytes:
+def dynamic_library() -> bytes:
     """A 64-bit ELF with .dynamic, .dynstr and .gnu.version_r, smaller than a compiler makes it."""
     text = b"\0libc.so.6\0GLIBC_2.17\0liba.so\0$ORIGIN\0"
     at = {word: text.index(word) for word in (b"libc", b"GLIBC", b"liba", b"$ORIGIN")}

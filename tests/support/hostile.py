@@ -572,16 +572,6 @@ def _links_out(folder: Path) -> None:
     (folder / "data" / "out").symlink_to("in/s/../..")
 
 
-def _deep_folder(folder: Path) -> None:
-    descriptor = os.open(folder / "data", os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=descriptor)
-        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
-    os.close(descriptor)
-
-
 def _device(folder: Path) -> None:
     try:
         os.mknod(folder / "device", 0o20666, os.makedev(1, 3))
@@ -613,7 +603,6 @@ _PROJECTS: tuple[tuple[str, str, Make, bool], ...] = (
     ("requirements-escape", "control characters", _required(b"six ==\x1b[31m\n"), True),
     ("data-fifo", "unbounded read", _data(lambda folder: os.mkfifo(folder / "data" / "f")), True),
     ("data-links-out", "link chain", _data(_links_out), True),
-    ("data-deep", "traceback", _data(_deep_folder), True),
     ("data-name-escape", "control characters", _data(lambda folder: (folder / "data" / "\x1b[31m").write_text("") and None), True),  # noqa: E501
     ("output-device", "output replaces", _data(_device, out="device"), True),
     ("output-fifo", "output replaces", _data(lambda folder: os.mkfifo(folder / "pipe"), out="pipe"), True),  # noqa: E501

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import platform
 import stat
+import struct
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from bundler.archive.glibc import GlibcNeed, elf_entries, glibc_needed
 from bundler.archive.read import zip_entries
 from bundler.elf.info import read_elf, read_elf_file
 from bundler.errors import VerificationError
+from tests.fuzz.samples import dynamic_library
 
 INTERPRETER = Path(sys.executable).resolve()
 
@@ -120,3 +122,12 @@ def test_the_newest_need_is_named_with_its_file_and_symbol() -> None:
     assert need == GlibcNeed(info.glibc, "a", info.symbols[0])
     assert str(need) == f"glibc {info.glibc[0]}.{info.glibc[1]} (a: {info.symbols[0]})"
     assert glibc_needed([]) == GlibcNeed()
+
+
+def test_a_table_of_versions_without_an_end_is_damage() -> None:
+    # The one library is listed as often as the section says, which pyelftools believes.
+    data = bytearray(dynamic_library())
+    section = data.index(struct.pack("<II", 18, 0x6FFFFFFE))
+    struct.pack_into("<I", data, section + 44, 0xFFFFFFFF)
+    with pytest.raises(VerificationError, match="more than 1,024 rows"):
+        read_elf(bytes(data))

@@ -267,3 +267,8 @@ def test_a_package_must_be_a_requirement() -> None:
     for text in ("pandas=2", "six\n--index-url http://127.0.0.1:9/", "-r x", ""):
         with pytest.raises(UsageError, match="is not a requirement"):
             read_requirements([], [text])
+
+
+def test_a_number_that_python_does_not_read_is_not_a_version() -> None:
+    with pytest.raises(UsageError, match="more than 1,000 digits"):
+        read_requirements(packages=[f"demo=={'6' * 5000}"])
