@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from bundler.flink.configuration import Configuration
-    from bundler.flink.model import JobBundle, JobResult
+    from bundler.flink.values import JobBundle, JobResult
     from bundler.jars.listing import JarFile
     from bundler.lock.changes import LockChanges
     from bundler.lock.policy import LockPolicy
@@ -93,7 +93,7 @@ _HOMES = {
         "BuildError BundlerError FetchError JobError ResolutionError UsageError VerificationError"
     ),
     "bundler.flink.configuration": "Configuration",
-    "bundler.flink.model": "JobBundle JobResult",
+    "bundler.flink.values": "JobBundle JobResult",
     "bundler.jars.listing": "JarFile",
     "bundler.lock.changes": "LockChanges",
     "bundler.project.tables": "Project",

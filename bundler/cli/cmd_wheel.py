@@ -83,7 +83,7 @@ class WheelWords:
 
     def options(self) -> WheelBuildOptions:
         """The words as values. Raises UsageError."""
-        from bundler.containers.options import ContainerOptions
+        from bundler.containers.container_options import ContainerOptions
         from bundler.target import DEFAULT_PLATFORM
         from bundler.wheelhouse.factory import CCACHE_VOLUME, WheelBuildOptions
         from bundler.wheelhouse.split import parse_size

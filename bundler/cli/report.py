@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from bundler.flink.model import JobResult
+    from bundler.flink.values import JobResult
     from bundler.jars.listing import JarFile
     from bundler.lock.changes import LockChanges
     from bundler.session import Session

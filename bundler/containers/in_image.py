@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.containers.choose import obtain_image
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
-from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, sandbox
 from bundler.containers.steps import prepare, python_in, run_step
 from bundler.lock.pylock import Lock

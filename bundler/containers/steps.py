@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bundler.archive.zipformat import FIRST_TIME
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.log import Log
-from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox
 from bundler.containers.settings import settings_for
 from bundler.errors import BuildError

@@ -14,7 +14,7 @@ from bundler.archive.read import tree_entries
 from bundler.archive.writer import write_archive
 from bundler.errors import UsageError
 from bundler.flink.configuration import no_job
-from bundler.flink.model import JobBundle
+from bundler.flink.values import JobBundle
 from bundler.stages.pack import CODE
 
 # Python starts in the folder that the archives are unpacked in, for main() and in the workers.

@@ -14,7 +14,7 @@ from packaging.version import Version
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.flink.model import JobBundle
+    from bundler.flink.values import JobBundle
 
 
 @dataclass(frozen=True, slots=True)

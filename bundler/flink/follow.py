@@ -8,8 +8,8 @@ from collections.abc import Callable
 from bundler.errors import JobError
 from bundler.flink.answers import Exceptions, Job, job_path
 from bundler.flink.failure import java_cause, job_error, python_traceback
-from bundler.flink.model import JobResult
 from bundler.flink.rest import FlinkApi
+from bundler.flink.values import JobResult
 from bundler.support.progress import SILENT, Progress
 
 _ENDED = {"FINISHED", "FAILED", "CANCELED", "SUSPENDED"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bundler.errors import UsageError
-from bundler.flink.model import JobBundle
+from bundler.flink.values import JobBundle
 from bundler.project.tables import Project
 from bundler.stages.bundle import Bundle
 

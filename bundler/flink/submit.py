@@ -31,8 +31,8 @@ from bundler.flink.configuration import flat
 from bundler.flink.distribution import flink_distribution
 from bundler.flink.failure import driver_output, job_error
 from bundler.flink.follow import follow_job
-from bundler.flink.model import JobBundle, JobResult
 from bundler.flink.rest import FlinkApi, RefusedError
+from bundler.flink.values import JobBundle, JobResult
 from bundler.session import Session
 from bundler.stages.pack import CODE
 from bundler.support.progress import Progress

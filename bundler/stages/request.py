@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bundler.containers.options import ContainerOptions
+from bundler.containers.container_options import ContainerOptions
 from bundler.lock.changes import Upgrade
 from bundler.lock.policy import LockPolicy
 from bundler.project.tables import BuildTable, Project

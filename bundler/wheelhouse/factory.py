@@ -15,9 +15,9 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import parse_wheel_filename
 
 from bundler.containers.choose import obtain_image
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
-from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.settings import settings_for
 from bundler.containers.steps import prepare

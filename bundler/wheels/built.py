@@ -9,7 +9,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from bundler.archive.wheel_rules import check_wheel
 from bundler.errors import BuildError
-from bundler.wheels.runpath import remove_foreign_runpaths
+from bundler.wheels.strip_runpath import remove_foreign_runpaths
 
 
 def wheel_name(names: Sequence[str], project: str | None = None) -> str:

@@ -24,8 +24,8 @@ from bundler.archive.glibc import elf_entries
 from bundler.archive.read import zip_entries
 from bundler.elf.info import ElfInfo
 from bundler.errors import VerificationError, missing_extra
-from bundler.wheels.runpath import is_relocatable
 from bundler.wheels.stable_abi import stable_abi_faults
+from bundler.wheels.strip_runpath import is_relocatable
 
 if TYPE_CHECKING:
     from auditwheel.policy import Policy

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from packaging.utils import parse_wheel_filename
 
 from bundler.containers.choose import SeenImage, last_image, obtain_image
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.log import Log, build_log
-from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import Sandbox, name_of, sandbox
 from bundler.containers.steps import prepare, python_in, run_step
 from bundler.errors import not_cached

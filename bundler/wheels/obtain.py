@@ -20,7 +20,7 @@ from bundler.wheels.on_host import TargetNeededError, build_locally
 from bundler.wheels.sources import Source, obtain_source
 
 if TYPE_CHECKING:
-    from bundler.containers.options import ContainerOptions
+    from bundler.containers.container_options import ContainerOptions
 
 BUILDERS = ("auto", "container", "local")
 
@@ -109,7 +109,7 @@ def _build(
         return wheels
     if builder.kind == "local":
         raise refusals[0]
-    from bundler.containers.options import ContainerOptions
+    from bundler.containers.container_options import ContainerOptions
     from bundler.wheels.in_container import build_in_container
 
     try:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.image_build import build_image
 from bundler.containers.images import list_images
-from bundler.containers.options import ContainerOptions
 from bundler.errors import BuildError
 from bundler.session import Session
 from bundler.support.cache import Cache
@@ -161,7 +161,7 @@ def _deps(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
 def _factory(folder: Path, image: str, runs: int) -> tuple[Measured, ...]:
     program = (
         "import sys; from pathlib import Path\n"
-        "from bundler.containers.options import ContainerOptions\n"
+        "from bundler.containers.container_options import ContainerOptions\n"
         "from bundler.wheelhouse.factory import WheelBuildOptions, build_wheels\n"
         "from bundler.session import Session\n"
         "container = ContainerOptions(image=sys.argv[1], environment={'TERRAIN_KERNELS': '3000'})\n"

@@ -10,8 +10,8 @@ from bundler.base.find import find_base
 from bundler.base.model import BaseOptions
 from bundler.errors import BuildError, FetchError
 from bundler.flink.local.cluster import LocalCluster
-from bundler.flink.model import JobBundle
 from bundler.flink.submit import submit
+from bundler.flink.values import JobBundle
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.target import Target

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.wheel import check_wheel
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.in_image import resolve_for_interpreter
-from bundler.containers.options import ContainerOptions
 from bundler.elf.info import read_elf
 from bundler.errors import BuildError, FetchError, VerificationError
 from bundler.lock.pylock import read_lock

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
-from bundler.containers.options import ContainerOptions
 from bundler.containers.sandbox import sandbox
 from bundler.errors import BuildError, FetchError, UsageError, VerificationError
 from bundler.session import Session

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.flink.local.cluster import LocalCluster
-from bundler.flink.model import JobBundle
+from bundler.flink.values import JobBundle
 from bundler.jars.listing import jar_list
 from bundler.support.progress import Progress
 from bundler.target import Target

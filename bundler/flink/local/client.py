@@ -13,7 +13,7 @@ from bundler.support.process import run
 
 if TYPE_CHECKING:
     from bundler.flink.local.cluster import LocalCluster
-    from bundler.flink.model import JobBundle
+    from bundler.flink.values import JobBundle
 
 _FRONTEND = "org.apache.flink.client.cli.CliFrontend"
 

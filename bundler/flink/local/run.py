@@ -18,7 +18,7 @@ from bundler.flink.submit import submit
 from bundler.session import Session
 
 if TYPE_CHECKING:
-    from bundler.flink.model import JobBundle, JobResult
+    from bundler.flink.values import JobBundle, JobResult
 
 
 def run_local(

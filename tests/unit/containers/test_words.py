@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bundler.containers.container_options import ContainerOptions
 from bundler.containers.image_build import ImageOptions
-from bundler.containers.options import ContainerOptions
 from bundler.errors import UsageError
 from bundler.wheelhouse.factory import WheelBuildOptions
 

@@ -14,7 +14,7 @@ from bundler.flink.configuration import (
     render,
     render_yaml,
 )
-from bundler.flink.model import JobBundle
+from bundler.flink.values import JobBundle
 from bundler.jars.listing import jar_list
 from bundler.target import Target
 

@@ -9,10 +9,10 @@ import pytest
 from bundler.errors import JobError, UsageError
 from bundler.flink.answers import Dashboard, Started, job_path
 from bundler.flink.follow import follow_job
-from bundler.flink.model import JobBundle
 from bundler.flink.rest import FlinkApi, RefusedError
 from bundler.flink.rest_limits import RestLimits
 from bundler.flink.submit import submit
+from bundler.flink.values import JobBundle
 from bundler.session import Session
 from bundler.support.cache import Cache
 from bundler.support.progress import Task

@@ -11,8 +11,8 @@ import pytest
 from bundler.errors import BuildError, UsageError
 from bundler.flink.answers import Uploaded
 from bundler.flink.code import write_code, write_program
-from bundler.flink.model import JobBundle, JobResult
 from bundler.flink.submit import rest_configuration, submit
+from bundler.flink.values import JobBundle, JobResult
 from bundler.jars.listing import jar_list
 from bundler.session import Session
 from bundler.support.cache import Cache

@@ -16,7 +16,7 @@ from bundler.archive.wheel_rules import check_wheel as check_whole
 from bundler.elf.info import read_elf
 from bundler.target import Target
 from bundler.wheels.fit import wheel_faults
-from bundler.wheels.runpath import is_relocatable, remove_foreign_runpaths
+from bundler.wheels.strip_runpath import is_relocatable, remove_foreign_runpaths
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("gcc") is None,
