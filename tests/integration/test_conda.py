@@ -26,7 +26,7 @@ pytest.importorskip("rattler", reason="the conda extra is not installed")
 
 from uv import find_uv_bin
 
-from bundler.archive.read import manifest_of
+from bundler.archive.manifest import read_venv_manifest
 from bundler.base.conda import make_conda_base, pack_conda_prefix
 from bundler.base.find import find_base
 from bundler.base.model import Base, BaseOptions
@@ -572,9 +572,9 @@ def test_a_portable_plugin_brings_its_environment_into_venv_zip(
         cwd=tmp_path,
     )  # fmt: skip
 
-    manifest = manifest_of(tmp_path / "venv.zip", "venv")
-    assert manifest["base"] == "conda"
-    assert manifest["packages"]["greet"] == "1.0"
+    manifest = read_venv_manifest(tmp_path / "venv.zip")
+    assert manifest.base == "conda"
+    assert manifest.packages["greet"] == "1.0"
 
 
 @pytest.mark.flink

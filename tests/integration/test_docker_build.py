@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.archive.wheel import check_wheel
+from bundler.archive.wheel_rules import check_wheel
 from bundler.containers.container_options import ContainerOptions
 from bundler.containers.engine import engine
 from bundler.containers.in_image import resolve_for_interpreter
