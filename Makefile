@@ -26,14 +26,14 @@ check: install
 	PYTHONPATH=jobs $(BIN)/lint-imports --no-cache
 
 unit: install
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest --numprocesses 2 tests/unit
 
-test: install
-	$(BIN)/pytest -m "not slow" tests/unit tests/integration
+test: unit
+	$(BIN)/pytest -m "not slow" tests/integration
 
 # The slow ones too: more points of failure, more rounds.
-test-all: install
-	$(BIN)/pytest tests/unit tests/integration
+test-all: unit
+	$(BIN)/pytest tests/integration
 
 # Every reader for SECONDS, two at a time; reports and what was found are in .fuzz/.
 SECONDS ?= 600

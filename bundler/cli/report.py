@@ -173,7 +173,8 @@ class Report:
             }
             _print(json.dumps({"error": found}, indent=2), sys.stdout)
         else:
-            lines = f"error: {error}".splitlines()
+            # Not splitlines: it also ends a line at separators that come from outside.
+            lines = f"error: {error}".split("\n")
             _say("\n".join(line if len(line) <= _LINE else f"{line[:_LINE]}..." for line in lines))
 
 
