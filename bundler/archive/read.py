@@ -59,22 +59,29 @@ def tree_entries(folder: Path, prefix: str = "", owner: str = "") -> list[Entry]
     if not root.is_dir():
         return [_tree_entry(root, prefix or root.name, root.parent, "", owner)]
     start = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-    return [_tree_entry(path, name, root, start, owner) for path, name in _walk(root, "")]
+    return [
+        _tree_entry(path, name, root, start, owner)
+        for path, name in sorted(_walk(root), key=lambda found: found[1])
+    ]
 
 
-def _walk(folder: Path, inside: str) -> Iterator[tuple[Path, str]]:
-    try:
-        found = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be read: {error.strerror}.",
-            remedy="Give it read permission, or leave it out.",
-        ) from error
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{inside}{entry.name}/")
-        else:
-            yield Path(entry.path), f"{inside}{entry.name}"
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    # Not recursive: strangers' folders may be nested deeper than Python's stack.
+    waiting = [(root, "")]
+    while waiting:
+        folder, inside = waiting.pop()
+        try:
+            found = list(os.scandir(folder))
+        except OSError as error:
+            raise UsageError(
+                f"{str(folder)!r} cannot be read: {error.strerror}.",
+                remedy="Give it read permission and a shorter path, or leave it out.",
+            ) from error
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((Path(entry.path), f"{inside}{entry.name}/"))
+            else:
+                yield Path(entry.path), f"{inside}{entry.name}"
 
 
 def _tree_entry(path: Path, name: str, root: Path, start: str, owner: str) -> Entry:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,19 @@ def test_names_that_no_zip_can_hold_are_refused(tree: Path, name: bytes) -> None
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere does not exist"):
         tree_entries(tmp_path / "nowhere")
+
+
+def test_a_folder_deeper_than_pythons_stack(tmp_path: Path) -> None:
+    top = tmp_path / "deep"
+    top.mkdir()
+    try:
+        path = top
+        for _ in range(1_200):
+            path = path / "d"
+            path.mkdir()
+        (path / "file").write_text("found")
+        [entry] = tree_entries(top)
+        assert entry.name == f"{'d/' * 1_200}file"
+    finally:
+        # Python's own way to remove a tree is recursive too.
+        subprocess.run(["rm", "-rf", top], check=True)
