@@ -137,7 +137,7 @@ def _warn_of_hidden(venv: Path, deps: Sequence[Path], progress: Progress) -> Non
             progress.warn(
                 f"{archive.name} shadows packages in {venv.name} with other versions: "
                 f"{', '.join(hidden)}.\nPyFlink itself will import those of {archive.name}.\n"
-                "Leave them out (--exclude-in, deps.exclude-venv), or test the job well."
+                "Build both together with `bundle build`, or test the job well."
             )
 
 

@@ -89,3 +89,13 @@ def test_the_site_builds_and_every_page_is_in_its_navigation(tmp_path: Path) -> 
     assert finished.returncode == 0, finished.stdout + finished.stderr
     pages = {page.relative_to(DOCS).with_suffix(".html") for page in DOCS.rglob("*.md")}
     assert all((tmp_path / "site" / page).exists() for page in pages)
+
+
+def test_every_variable_that_the_code_reads_is_on_its_page() -> None:
+    page = (ROOT / "docs/reference/environment.md").read_text(encoding="utf-8")
+    read = {
+        name
+        for path in (ROOT / "bundler").rglob("*.py")
+        for name in re.findall(r"BUNDLE_[A-Z_]+", path.read_text(encoding="utf-8"))
+    }
+    assert read == set(re.findall(r"BUNDLE_[A-Z_]+", page))
