@@ -234,7 +234,8 @@ def _place(line: LogicalLine, value: str) -> str:
             raise line.wrong(error.found.removesuffix("."), error.remedy) from error
         return value
     path = line.file.parent / value
-    return (path if path.exists() else Path(value)).resolve().as_uri()
+    # Not Path.exists, which raises for a name that no file can have.
+    return (path if os.path.exists(path) else Path(value)).resolve().as_uri()  # noqa: PTH110
 
 
 def _expanded(line: LogicalLine, text: str) -> str:

@@ -15,6 +15,8 @@ else:
 _DEEP_KEY = re.compile(
     rb"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""", re.ASCII
 )
+# Python reads no number of so many digits, and versions within texts are read as numbers.
+_LONG_NUMBER = re.compile(rb"[0-9]{1001}")
 _DEEPEST = 100
 _SHOWN = 200
 
@@ -23,10 +25,13 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     """The table that ``data`` holds.
 
     Raises ValueError, with a message for people, for text that is not UTF-8 or not TOML 1.0, and
-    for tables and arrays that are nested more than 100 deep, keys more than 32.
+    for tables and arrays that are nested more than 100 deep, keys more than 32, and numbers of more
+    than 1,000 digits.
     """
     if _DEEP_KEY.search(data):
         raise ValueError("it is nested too deeply")
+    if _LONG_NUMBER.search(data):
+        raise ValueError("it holds a number of more than 1,000 digits")
     try:
         table: dict[str, Any] = tomllib.loads(data.decode())
     except UnicodeDecodeError as error:

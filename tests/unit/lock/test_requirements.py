@@ -272,3 +272,9 @@ def test_a_package_must_be_a_requirement() -> None:
 def test_a_number_that_python_does_not_read_is_not_a_version() -> None:
     with pytest.raises(UsageError, match="more than 1,000 digits"):
         read_requirements(packages=[f"demo=={'6' * 5000}"])
+
+
+def test_an_index_that_no_file_can_be_called(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(f"--index-url https:{'6' * 5_000}\ndemo\n")
+    assert read_requirements([file]).index_urls == ()
