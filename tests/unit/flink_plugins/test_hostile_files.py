@@ -205,6 +205,7 @@ def run(*arguments):
         ("p.json", '{"sources": {"a": {"plugin": "x", "conf": []}}}', "Expected a mapping"),
         ("p.json", '{"checkpoint": {"interval": "%s s"}}' % ("9" * 5000), "is not a time"),
     ],
+    ids=["empty", "cut", "not-utf8", "large", "control", "huge", "list", "long"],
 )
 def test_a_wrong_pipeline_is_one_line_and_no_traceback(tmp_path, name, text, said):
     path = tmp_path / name
