@@ -174,7 +174,7 @@ class FlinkApi:
 
         kept = b""
         with (
-            contextlib.suppress(httpx.HTTPError),
+            contextlib.suppress(httpx.HTTPError, httpx.InvalidURL),
             self._deadline.within(self._limits.seconds),
             self._opened(_Request("GET", path, self._limits.seconds), f"{self.url}{path}") as log,
         ):
@@ -218,6 +218,8 @@ class FlinkApi:
                         if response.status_code not in _MOVED:
                             return self._accepted(response, request, data)
                         url = self._onward(request, url, response.headers.get("Location", ""))
+        except httpx.InvalidURL as error:  # what the answer redirects to
+            raise self._no_flink(f"{_of(request)} was redirected to what is not a URL") from error
         except (httpx.HTTPError, OSError) as error:
             if self._deadline.passed or (
                 isinstance(error, httpx.TimeoutException)

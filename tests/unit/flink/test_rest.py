@@ -199,7 +199,9 @@ def test_another_host_gets_no_upload_no_run_and_no_credentials(file):
     assert "secret77" not in str(refused.value)
 
 
-@pytest.mark.parametrize("location", ["/config", "ftp://h/", "http://[", "\x00", "", "x" * 5000])
+@pytest.mark.parametrize(
+    "location", ["/config", "ftp://h/", "http://[", "http:x", "\x00", "", "x" * 5000]
+)
 def test_redirects_that_lead_nowhere(location):
     with (
         bad_master({CONFIG: redirects(location)}) as master,
