@@ -174,7 +174,7 @@ class FlinkApi:
 
         kept = b""
         with (
-            contextlib.suppress(httpx.HTTPError, httpx.InvalidURL),
+            contextlib.suppress(httpx.HTTPError, httpx.InvalidURL, UnicodeError),
             self._deadline.within(self._limits.seconds),
             self._opened(_Request("GET", path, self._limits.seconds), f"{self.url}{path}") as log,
         ):
@@ -220,7 +220,7 @@ class FlinkApi:
                         url = self._onward(request, url, response.headers.get("Location", ""))
         except httpx.InvalidURL as error:  # what the answer redirects to
             raise self._no_flink(f"{_of(request)} was redirected to what is not a URL") from error
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, UnicodeError) as error:  # the last: of a host name
             if self._deadline.passed or (
                 isinstance(error, httpx.TimeoutException)
                 and not isinstance(error, httpx.ConnectTimeout)

@@ -125,7 +125,7 @@ class Transfers:
             except httpx.HTTPStatusError as error:
                 fault = _refused(item, error.response)
                 again = error.response.status_code in (429, 500, 502, 503, 504)
-            except (httpx.RequestError, httpx.InvalidURL) as error:
+            except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
                 fault = self._failed(item, error, running, attempt)
                 again = isinstance(error, httpx.TransportError) and running.cut != "deadline"
             if not again or attempt == _ATTEMPTS or self._ended.is_set():

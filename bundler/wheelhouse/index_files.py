@@ -77,7 +77,7 @@ def _listed(client: httpx.Client, url: str, user: tuple[str, str] | None) -> dic
                 raise _UnreadError(f"status {answer.status_code}")
             text = _text(answer)
             kind = answer.headers.get("content-type", "")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         if not deadline.passed:
             raise _UnreadError(str(error) or type(error).__name__) from error
     # A body of no stated length just ends when the connection does.

@@ -200,7 +200,8 @@ def test_another_host_gets_no_upload_no_run_and_no_credentials(file):
 
 
 @pytest.mark.parametrize(
-    "location", ["/config", "ftp://h/", "http://[", "http:x", "\x00", "", "x" * 5000]
+    "location",
+    ["/config", "ftp://h/", "http://[", "http:x", "http://" + "x" * 70, "\x00", "", "x" * 5000],
 )
 def test_redirects_that_lead_nowhere(location):
     with (
