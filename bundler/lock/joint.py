@@ -53,7 +53,9 @@ def solve_pair(
     fixed = {**_versions(venv.constraints), **inner.versions}
     return Pair(
         _answering(inner, inner, venv, target),
-        _answering(whole, _without(whole, fixed), replace(deps, constraints=_pins(fixed)), target),
+        _answering(
+            whole, _without(whole, fixed), replace(deps, constraints=pins_of(fixed)), target
+        ),
     )
 
 
@@ -67,10 +69,10 @@ def solve_beside(
     release of PyFlink in it. Raises ResolutionError if PyFlink and the requirements do not agree.
     """
     with_flink = combined(deps.requirements, read_requirements(packages=[f"apache-flink=={flink}"]))
-    whole = solve(Problem(with_flink, preferences=_pins(held)))
-    needed = solve(replace(deps, constraints=_pins(whole.versions)))
+    whole = solve(Problem(with_flink, preferences=pins_of(held)))
+    needed = solve(replace(deps, constraints=pins_of(whole.versions)))
     lock = _without(needed, held)
-    return _answering(needed, lock, replace(deps, constraints=_pins(held)), target)
+    return _answering(needed, lock, replace(deps, constraints=pins_of(held)), target)
 
 
 def differing(lock: Lock, held: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -98,7 +100,8 @@ def _answering(dated: Lock, lock: Lock, problem: Problem, target: Target) -> Loc
     )
 
 
-def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:
+def pins_of(versions: Mapping[str, str]) -> tuple[str, ...]:
+    """``versions`` by name as ``name==version``, sorted."""
     return tuple(sorted(f"{name}=={version}" for name, version in versions.items()))
 
 
@@ -107,4 +110,4 @@ def _versions(pins: tuple[str, ...]) -> dict[str, str]:
 
 
 def _unique(pins: tuple[str, ...], versions: Mapping[str, str]) -> tuple[str, ...]:
-    return _pins({**versions, **_versions(pins)})
+    return pins_of({**versions, **_versions(pins)})

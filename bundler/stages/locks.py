@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 from bundler.base.model import Base
 from bundler.errors import MetadataError, UsageError
 from bundler.lock.inherited import inherited_requirements
-from bundler.lock.joint import Pair, differing, solve_beside, solve_pair
+from bundler.lock.joint import Pair, differing, pins_of, solve_beside, solve_pair
 from bundler.lock.policy import LockPolicy, resolve_lock
 from bundler.lock.pylock import Lock
 from bundler.lock.requirements import combined, read_requirements
@@ -55,13 +54,13 @@ def lock_deps(request: BuildRequest, exact: Target, venv: VenvContents) -> tuple
     Versions that differ from those of ``venv`` are noted.
     """
     problem = deps_problem(request)
-    pinned = replace(problem, constraints=_pins(venv.pins))
+    pinned = replace(problem, constraints=pins_of(venv.pins))
     flink = venv.packages.get("apache-flink")
 
     def solve() -> Lock:
         if flink is None or not problem.dependencies:
             kept = _kept_versions(request, DEPS_LOCK)
-            return resolved(request, replace(pinned, preferences=_pins(kept)), exact)
+            return resolved(request, replace(pinned, preferences=pins_of(kept)), exact)
         return solve_beside(
             problem, venv.pins, flink, exact, lambda each: resolved(request, each, exact)
         )
@@ -102,7 +101,7 @@ class _Locks:
     def deps(self, venv: Lock, policy: LockPolicy) -> tuple[Lock, Problem]:
         assert self._deps is not None
         pins = {**self._fixed, **venv.versions} if self._together else {}
-        problem = replace(self._deps, constraints=_pins(pins))
+        problem = replace(self._deps, constraints=pins_of(pins))
         return self._kept(DEPS_LOCK, problem, policy), problem
 
     def _kept(self, name: str, problem: Problem, policy: LockPolicy) -> Lock:
@@ -119,12 +118,12 @@ class _Locks:
         if not joint or (name == DEPS_LOCK and self._pair is None):
             # The versions of a venv.zip whose lock was kept are fixed.
             kept = _kept_versions(self._request, name)
-            return resolved(self._request, replace(problem, preferences=_pins(kept)), self._exact)
+            return resolved(self._request, replace(problem, preferences=pins_of(kept)), self._exact)
         assert self._deps is not None
         if self._pair is None:
             solve = partial(resolved, self._request, exact=self._exact)
             kept = _kept_versions(self._request, DEPS_LOCK, VENV_LOCK)
-            self._pair = solve_pair(self._venv, self._deps, self._exact, solve, _pins(kept))
+            self._pair = solve_pair(self._venv, self._deps, self._exact, solve, pins_of(kept))
         return self._pair.venv if name == VENV_LOCK else self._pair.deps
 
 
@@ -162,7 +161,7 @@ def _venv_problem(request: BuildRequest, base: Base) -> Problem:
     own = read_requirements(request.project.paths(table.requirements), packages)
     return Problem(
         with_setuptools_cap(combined(inherited_requirements(), own), target),
-        constraints=_pins(dict(base.distributions)),
+        constraints=pins_of(dict(base.distributions)),
         jars=table.keep_jars,
     )
 
@@ -178,7 +177,3 @@ def deps_problem(request: BuildRequest) -> Problem:
             "Give -r requirements.txt, or set deps.requirements in bundle.toml.",
         )
     return Problem(combined(inherited_requirements(), own), dependencies=not table.no_deps)
-
-
-def _pins(versions: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(f"{name}=={version}" for name, version in versions.items()))
